@@ -1,0 +1,271 @@
+//! The merger's loop: takes items, closes batches, renders them ahead of the writer.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+
+use super::merge::{MergeError, Mode, TableRun};
+use super::{Counts, Fates, Part, Settings, render};
+use crate::fault::{Code, Fault};
+use crate::model::change::{Commit, Rows, StreamItem};
+use crate::model::overlap::{self, Overlap, Overlaps, Stage};
+use crate::model::position::Position;
+use crate::model::table::{Table, TableName};
+use crate::observe::Observer;
+use crate::observe::metrics::ApplyStage;
+use crate::sql::dml::{RowError, Shapes};
+
+/// A position without rows of ours is written at most this often: it only saves reading again after a restart.
+const IDLE_CHECKPOINT: Duration = Duration::from_millis(500);
+
+/// What the merger works with.
+#[derive(Debug)]
+pub struct Merger {
+    settings: Settings,
+    overlaps: Arc<Overlaps>,
+    /// The server whose files the stream's positions name.
+    source_uuid: String,
+    /// The end of the last transaction that was handed to the writer, or is in the open batch.
+    merged: Position,
+    /// Where the open batch begins: what decides whether a table is still in overlap.
+    batch_start: Position,
+    open: Open,
+    shapes: HashMap<TableName, Arc<Shapes>>,
+}
+
+/// The batch in the making.
+#[derive(Debug, Default)]
+struct Open {
+    /// Sorted, so that gates are always taken in the same order.
+    runs: BTreeMap<TableName, (Arc<Table>, TableRun)>,
+    end: Option<Commit>,
+    /// Rows after `end`: a transaction that is not complete.
+    unfinished: bool,
+    transactions: usize,
+    changes: usize,
+    bytes: usize,
+}
+
+impl Merger {
+    /// `start` is the checkpoint's position: everything up to it is on the target.
+    pub fn new(settings: Settings, overlaps: Arc<Overlaps>, source_uuid: String, start: Position) -> Self {
+        Self {
+            settings,
+            overlaps,
+            source_uuid,
+            merged: start.clone(),
+            batch_start: start,
+            open: Open::default(),
+            shapes: HashMap::new(),
+        }
+    }
+
+    /// How a table stands to the stream at the start of the open batch; `None`: these rows are in its snapshot already.
+    fn mode(&self, overlap: &Overlap, rows: &Rows) -> Option<Mode> {
+        match overlap.stage() {
+            Stage::Copying => Some(Mode::Idempotent),
+            Stage::Until(mark) if overlap::passed(&mark, &self.source_uuid, &self.batch_start) => Some(Mode::Strict),
+            Stage::Until(_) => Some(Mode::Idempotent),
+            Stage::Snapshot(mark) if mark.server_uuid == self.source_uuid && mark.file.reaches(&rows.at) => None,
+            Stage::Snapshot(_) | Stage::Strict => Some(Mode::Strict),
+        }
+    }
+
+    fn overlap(&self, name: &TableName) -> Result<Arc<Overlap>, Fault> {
+        let known = self.overlaps.get(name).map(Arc::clone);
+        known.ok_or_else(|| Fault::new(Code::Internal, format!("{name} has no overlap")))
+    }
+
+    fn push(&mut self, rows: Rows) -> Result<(), Fault> {
+        let overlap = self.overlap(&rows.table.name)?;
+        let Some(mode) = self.mode(&overlap, &rows) else { return Ok(()) };
+        self.open.unfinished = true;
+        self.open.changes += rows.changes.len();
+        self.open.bytes += rows.bytes;
+        let (table, run) = self
+            .open
+            .runs
+            .entry(rows.table.name.clone())
+            .or_insert_with(|| (Arc::clone(&rows.table), TableRun::new(Arc::clone(&rows.table), mode)));
+        for change in rows.changes {
+            run.push(change).map_err(|error| {
+                let code = match &error {
+                    MergeError::Contradiction => Code::EventDamaged,
+                    MergeError::Row(_) => Code::ValueUnsupported,
+                };
+                Fault::new(code, format!("{}: {error}", table.name)).at(&rows.at)
+            })?;
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, commit: Commit) {
+        self.merged = commit.position.clone();
+        self.open.end = Some(commit);
+        self.open.unfinished = false;
+        self.open.transactions += 1;
+    }
+
+    fn full(&self) -> bool {
+        self.open.changes >= self.settings.batch_rows
+            || self.open.bytes >= self.settings.batch_bytes.in_memory()
+            || self.open.transactions >= self.settings.batch_transactions
+    }
+
+    /// Closes the open batch, or the piece of it that memory should hold, and renders it.
+    fn close(&mut self) -> Result<Part, Fault> {
+        let open = std::mem::take(&mut self.open);
+        let end = open.end.filter(|_| !open.unfinished);
+        if end.is_some() {
+            self.batch_start = self.merged.clone();
+        }
+        let mut part = Part {
+            statements: Vec::new(),
+            fates: Vec::new(),
+            end,
+            transactions: open.transactions as u64,
+            counts: Counts::default(),
+            changes: open.changes as u64,
+            bytes: open.bytes as u64,
+        };
+        for (name, (table, run)) in &open.runs {
+            let shapes = self.shapes.entry(name.clone()).or_insert_with(|| Arc::new(Shapes::new(table)));
+            render::render(run, shapes, &mut part.statements, &mut part.counts).map_err(|error| {
+                let code = match &error {
+                    RowError::Image(_) => Code::EventDamaged,
+                    RowError::Literal(_) => Code::ValueUnsupported,
+                };
+                Fault::new(code, format!("{name}: {error}")).at(&self.merged)
+            })?;
+            if let TableRun::Keyed { mode: Mode::Idempotent, slots, .. } = run {
+                let keys = |present: bool| {
+                    slots.iter().filter(|slot| slot.after.is_some() == present).map(|slot| slot.key.clone()).collect()
+                };
+                part.fates.push(Fates { overlap: self.overlap(name)?, absent: keys(false), present: keys(true) });
+            }
+        }
+        Ok(part)
+    }
+}
+
+/// Merges until the pump's channel ends. Dropping it loses nothing that was committed.
+pub async fn merge(
+    mut merger: Merger,
+    mut items: mpsc::Receiver<(StreamItem, Option<OwnedSemaphorePermit>)>,
+    parts: mpsc::Sender<Part>,
+    observer: Observer,
+) -> Result<(), Fault> {
+    let mut last_sent = Instant::now();
+    let seconds = observer.metrics().apply_seconds.of(ApplyStage::Merge);
+    loop {
+        let idle_only = merger.open.end.is_some() && merger.open.runs.is_empty();
+        let item = if idle_only {
+            let wait = IDLE_CHECKPOINT.saturating_sub(last_sent.elapsed());
+            tokio::time::timeout(wait, items.recv()).await.ok()
+        } else {
+            Some(items.recv().await)
+        };
+        let mut due = false;
+        match item {
+            None => due = true,
+            Some(None) => return Ok(()),
+            Some(Some((StreamItem::Rows(rows), permit))) => {
+                // A table without a key is copied as one snapshot: its events wait until the snapshot stands.
+                if rows.table.key_columns().is_none() {
+                    merger.overlap(&rows.table.name)?.copied().await;
+                }
+                let began = Instant::now();
+                merger.push(rows)?;
+                drop(permit);
+                seconds.inc_by(began.elapsed().as_secs_f64());
+            }
+            Some(Some((StreamItem::Commit(commit), _))) => merger.end(commit),
+        }
+        let complete = merger.open.end.is_some() && !merger.open.unfinished;
+        let writer_is_free = complete && (due || !merger.open.runs.is_empty()) && parts.capacity() > 0;
+        if writer_is_free || merger.full() {
+            let began = Instant::now();
+            let part = merger.close()?;
+            seconds.inc_by(began.elapsed().as_secs_f64());
+            last_sent = Instant::now();
+            if parts.send(part).await.is_err() {
+                // The writer has ended and says why.
+                return Ok(());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::change::Change;
+    use crate::model::image::{Layout, RowImage, Wire};
+    use crate::model::position::{FilePosition, Mark};
+    use crate::model::table::ColumnKind;
+    use crate::model::table::tests::{column, table};
+
+    fn at(offset: u64) -> FilePosition {
+        FilePosition { file: "b.000001".into(), offset }
+    }
+
+    fn rows(table: &Arc<Table>, offset: u64) -> Rows {
+        let layout = Arc::new(Layout::new(vec![Wire::Integer { bytes: 1 }]));
+        let image = RowImage::new(Arc::from([0, offset as u8]), 0, 2, layout);
+        Rows { table: Arc::clone(table), changes: vec![Change::Insert { after: image }], bytes: 10, at: at(offset) }
+    }
+
+    fn commit(offset: u64) -> Commit {
+        Commit { position: Position { file: at(offset), ..Position::default() }, at_micros: 1 }
+    }
+
+    fn merger(stage: Stage, key: &[usize]) -> (Merger, Arc<Table>) {
+        let table = Arc::new(table("t", vec![column("id", ColumnKind::Integer { unsigned: false })], key));
+        let overlaps = Overlaps::from([(table.name.clone(), Arc::new(Overlap::new(stage)))]);
+        let start = Position { file: at(4), ..Position::default() };
+        (Merger::new(Settings::default(), Arc::new(overlaps), "u".into(), start), table)
+    }
+
+    fn mark(offset: u64) -> Mark {
+        Mark { server_uuid: "u".into(), file: at(offset) }
+    }
+
+    #[test]
+    fn a_part_in_the_middle_of_a_transaction_has_no_end() {
+        let (mut merger, table) = merger(Stage::Strict, &[0]);
+        merger.push(rows(&table, 10)).expect("rows");
+        merger.end(commit(20));
+        merger.push(rows(&table, 30)).expect("rows");
+        let part = merger.close().expect("a part");
+        assert_eq!((part.end, part.transactions, part.counts.inserts), (None, 1, 2));
+        merger.end(commit(40));
+        assert_eq!(merger.close().expect("a part").end, Some(commit(40)));
+    }
+
+    #[test]
+    fn a_table_leaves_the_overlap_only_at_the_start_of_a_batch() {
+        let (mut merger, table) = merger(Stage::Until(mark(20)), &[0]);
+        for offset in [10, 30] {
+            merger.push(rows(&table, offset)).expect("rows");
+            merger.end(commit(offset));
+        }
+        assert_eq!(merger.close().expect("a part").fates.len(), 1, "the batch began inside the overlap");
+        merger.push(rows(&table, 40)).expect("rows");
+        merger.end(commit(40));
+        let part = merger.close().expect("a part");
+        assert!(part.fates.is_empty());
+        assert!(String::from_utf8_lossy(&part.statements[0].text).starts_with("INSERT INTO `shop`.`t` (`id`) VALUES (40)"));
+    }
+
+    #[test]
+    fn what_is_in_a_snapshot_already_is_left_out() {
+        let (mut merger, table) = merger(Stage::Snapshot(mark(20)), &[]);
+        for offset in [10, 20, 30] {
+            merger.push(rows(&table, offset)).expect("rows");
+            merger.end(commit(offset));
+        }
+        assert_eq!(merger.close().expect("a part").counts.inserts, 1);
+    }
+}

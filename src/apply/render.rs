@@ -1,0 +1,230 @@
+//! A table's run as statements, in an order in which every intermediate state is allowed; pure.
+//!
+//! Deletes come first, then updates, then inserts. A row whose secondary unique values change is deleted and inserted, never
+//! updated: rows that exchange values, or pass them on in a chain, then never stand in each other's way.
+//!
+//! Idempotent writes upsert. Before that, rows that hold one of the secondary unique values are evicted: such a row is of another
+//! time (read by a chunk later than our position), its own events are still to come and write it whole. An upsert alone would
+//! overwrite that row instead of ours.
+
+use std::sync::Arc;
+
+use super::Counts;
+use super::merge::{Mode, Slot, TableRun};
+use crate::model::change::Change;
+use crate::model::image::RowImage;
+use crate::model::table::{ColumnKind, Table};
+use crate::sql::dml::{self, Collision, Inserts, RowError, Shapes};
+use crate::sql::statement::Statement;
+
+/// Statements grow to about this. Larger ones save nothing that can be measured, smaller ones cost round trips.
+pub const STATEMENT_BYTES: usize = 1024 * 1024;
+
+/// Appends a run's statements and adds up its rows.
+pub fn render(run: &TableRun, shapes: &Shapes, out: &mut Vec<Statement>, counts: &mut Counts) -> Result<(), RowError> {
+    match run {
+        TableRun::Keyed { table, mode: Mode::Strict, slots, .. } => strict(table, shapes, slots, out, counts),
+        TableRun::Keyed { table, mode: Mode::Idempotent, slots, .. } => idempotent(table, shapes, slots, out, counts),
+        TableRun::Keyless { table, changes } => keyless(table, shapes, changes, out, counts),
+    }
+}
+
+fn values(table: &Table, row: &RowImage) -> Result<Vec<u8>, RowError> {
+    let mut out = Vec::with_capacity(row.bytes().len() * 2);
+    dml::write_row(&mut out, table, row)?;
+    Ok(out)
+}
+
+/// Whether two images of a row differ in one of its secondary unique keys.
+fn moves_unique(table: &Table, before: &RowImage, after: &RowImage) -> Result<bool, RowError> {
+    for key in &table.secondary_uniques {
+        if dml::unique_of(table, key, before)? != dml::unique_of(table, key, after)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn strict(table: &Arc<Table>, shapes: &Shapes, slots: &[Slot], out: &mut Vec<Statement>, counts: &mut Counts) -> Result<(), RowError> {
+    let has_json = table.columns.iter().any(|column| column.kind == ColumnKind::Json);
+    let mut deletes: Vec<&[u8]> = Vec::new();
+    let mut updates = Inserts::new(shapes, Collision::Overwrite, Some(2), STATEMENT_BYTES);
+    let mut inserts = Inserts::new(shapes, Collision::Refuse, Some(1), STATEMENT_BYTES);
+    for slot in slots {
+        match (&slot.before, &slot.after) {
+            (Some(before), Some(after)) if before == after => {}
+            (Some(before), Some(after)) => {
+                let new = values(table, after)?;
+                // Binary JSON may change its bytes and not its content; the server would then count no change.
+                if has_json && new == values(table, before)? {
+                    continue;
+                }
+                counts.updates += 1;
+                if moves_unique(table, before, after)? {
+                    deletes.push(&slot.key);
+                    inserts.push(&new);
+                } else {
+                    updates.push(&new);
+                }
+            }
+            (Some(_), None) => {
+                counts.deletes += 1;
+                deletes.push(&slot.key);
+            }
+            (None, Some(after)) => {
+                counts.inserts += 1;
+                inserts.push(&values(table, after)?);
+            }
+            (None, None) => {}
+        }
+    }
+    dml::deletes(&shapes.delete, deletes.into_iter(), true, STATEMENT_BYTES, out);
+    out.extend(updates.finish());
+    out.extend(inserts.finish());
+    Ok(())
+}
+
+fn idempotent(table: &Arc<Table>, shapes: &Shapes, slots: &[Slot], out: &mut Vec<Statement>, counts: &mut Counts) -> Result<(), RowError> {
+    let absent = slots.iter().filter(|slot| slot.after.is_none()).map(|slot| &*slot.key);
+    dml::deletes(&shapes.delete, absent, false, STATEMENT_BYTES, out);
+    let mut upserts = Inserts::new(shapes, Collision::Overwrite, None, STATEMENT_BYTES);
+    let mut taken: Vec<Vec<Vec<u8>>> = vec![Vec::new(); table.secondary_uniques.len()];
+    for slot in slots {
+        let Some(after) = &slot.after else {
+            counts.deletes += 1;
+            continue;
+        };
+        match slot.before {
+            Some(_) => counts.updates += 1,
+            None => counts.inserts += 1,
+        }
+        for (key, taken) in table.secondary_uniques.iter().zip(&mut taken) {
+            taken.extend(dml::unique_of(table, key, after)?);
+        }
+        upserts.push(&values(table, after)?);
+    }
+    for (head, taken) in shapes.evict.iter().zip(&taken) {
+        dml::deletes(head, taken.iter().map(Vec::as_slice), false, STATEMENT_BYTES, out);
+    }
+    out.extend(upserts.finish());
+    Ok(())
+}
+
+fn keyless(table: &Arc<Table>, shapes: &Shapes, changes: &[Change], out: &mut Vec<Statement>, counts: &mut Counts) -> Result<(), RowError> {
+    let fresh = || Inserts::new(shapes, Collision::Refuse, Some(1), STATEMENT_BYTES);
+    let mut inserts = fresh();
+    for change in changes {
+        let (gone, come) = match change {
+            Change::Insert { after } => (None, Some(after)),
+            Change::Delete { before } => (Some(before), None),
+            Change::Update { before, after } => (Some(before), Some(after)),
+        };
+        if let Some(row) = gone {
+            // Order matters from here on: what was inserted so far may be what is deleted now.
+            out.extend(std::mem::replace(&mut inserts, fresh()).finish());
+            out.push(dml::delete_one(shapes, table, row)?);
+        }
+        if let Some(row) = come {
+            inserts.push(&values(table, row)?);
+        }
+        match change {
+            Change::Insert { .. } => counts.inserts += 1,
+            Change::Delete { .. } => counts.deletes += 1,
+            Change::Update { .. } => counts.updates += 1,
+        }
+    }
+    out.extend(inserts.finish());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::image::{Layout, Wire};
+    use crate::model::table::Key;
+    use crate::model::table::tests::{column, table};
+    use crate::sql::statement::Expect;
+
+    fn shop(unique: bool) -> Arc<Table> {
+        let integer = ColumnKind::Integer { unsigned: false };
+        let mut table = table("t", vec![column("id", integer), column("u", integer)], &[0]);
+        if unique {
+            table.secondary_uniques.push(Key { name: "u".into(), columns: vec![1] });
+        }
+        Arc::new(table)
+    }
+
+    fn row(id: u8, unique: Option<u8>) -> RowImage {
+        let layout = Arc::new(Layout::new(vec![Wire::Integer { bytes: 1 }; 2]));
+        let bytes: Vec<u8> = match unique {
+            Some(value) => vec![0, id, value],
+            None => vec![0b10, id],
+        };
+        let end = bytes.len();
+        RowImage::new(bytes.into(), 0, end, layout)
+    }
+
+    fn statements(table: &Arc<Table>, mode: Mode, changes: Vec<Change>) -> Vec<(String, Expect)> {
+        let mut run = TableRun::new(Arc::clone(table), mode);
+        for change in changes {
+            run.push(change).expect("a change");
+        }
+        let (mut out, mut counts) = (Vec::new(), Counts::default());
+        render(&run, &Shapes::new(table), &mut out, &mut counts).expect("statements");
+        out.into_iter().map(|s| (String::from_utf8(s.text).expect("ASCII"), s.expect)).collect()
+    }
+
+    #[test]
+    fn rows_that_exchange_unique_values_are_deleted_and_inserted() {
+        let swap = vec![
+            Change::Update { before: row(1, Some(10)), after: row(1, Some(20)) },
+            Change::Update { before: row(2, Some(20)), after: row(2, Some(10)) },
+        ];
+        let out = statements(&shop(true), Mode::Strict, swap);
+        assert_eq!(out[0], ("DELETE FROM `shop`.`t` WHERE `id` IN (1,2)".into(), Expect::Exactly(2)));
+        assert_eq!(out[1], ("INSERT INTO `shop`.`t` (`id`,`u`) VALUES (1,20),(2,10)".into(), Expect::Exactly(2)));
+    }
+
+    #[test]
+    fn an_update_implies_two_affected_rows_and_no_change_implies_no_statement() {
+        let out = statements(&shop(false), Mode::Strict, vec![Change::Update { before: row(1, Some(1)), after: row(1, Some(2)) }]);
+        assert_eq!(out[0].1, Expect::Exactly(2));
+        let there_and_back = vec![
+            Change::Update { before: row(1, Some(1)), after: row(1, Some(2)) },
+            Change::Update { before: row(1, Some(2)), after: row(1, Some(1)) },
+        ];
+        assert_eq!(statements(&shop(false), Mode::Strict, there_and_back), []);
+    }
+
+    #[test]
+    fn in_the_overlap_holders_of_unique_values_are_evicted_before_the_upsert() {
+        let changes = vec![Change::Insert { after: row(1, Some(9)) }, Change::Insert { after: row(2, None) }];
+        let out = statements(&shop(true), Mode::Idempotent, changes);
+        assert_eq!(out[0].0, "DELETE FROM `shop`.`t` WHERE `u` IN (9)");
+        assert!(out[1].0.ends_with("ON DUPLICATE KEY UPDATE `id`=VALUES(`id`),`u`=VALUES(`u`)"), "{out:?}");
+        assert!(out.iter().all(|(_, expect)| *expect == Expect::Any));
+    }
+
+    #[test]
+    fn in_the_overlap_a_row_that_came_and_went_is_still_deleted() {
+        let changes = vec![Change::Insert { after: row(1, Some(9)) }, Change::Delete { before: row(1, Some(9)) }];
+        assert_eq!(statements(&shop(false), Mode::Idempotent, changes)[0].0, "DELETE FROM `shop`.`t` WHERE `id` IN (1)");
+    }
+
+    #[test]
+    fn keyless_changes_keep_their_order() {
+        let mut table = (*shop(false)).clone();
+        table.row_key = crate::model::table::RowKey::None;
+        let changes = vec![
+            Change::Insert { after: row(1, Some(1)) },
+            Change::Insert { after: row(1, Some(1)) },
+            Change::Delete { before: row(1, Some(1)) },
+            Change::Insert { after: row(2, Some(2)) },
+        ];
+        let heads: Vec<String> = statements(&Arc::new(table), Mode::Strict, changes)
+            .into_iter()
+            .map(|(text, _)| text.chars().take(6).collect())
+            .collect();
+        assert_eq!(heads, ["INSERT", "DELETE", "INSERT"]);
+    }
+}

@@ -1,0 +1,224 @@
+//! Connections to both ends: TLS, time limits, and the session settings that make values travel exactly. The one holder of
+//! passwords.
+//!
+//! Every session runs under settings of our choice, so that nothing depends on a server's defaults:
+//! * `SET NAMES binary`: no character set conversion in either direction ([`Purpose::Rows`]); the catalog, whose names and
+//!   definitions are text, is read under utf8mb4 ([`Purpose::Catalog`]);
+//! * `time_zone='+00:00'`: TIMESTAMP as UTC, without a hole or a double hour;
+//! * an explicit `sql_mode`: strict, so that nothing is cut or rounded silently, but with zero dates, invalid dates and `id = 0` as
+//!   they are stored;
+//! * on the target `foreign_key_checks=0` (the source has checked) and READ COMMITTED (no gap locks between chunks and batches).
+//!
+//! TLS: `required` encrypts without checking who answers; the verifying modes check. A server without TLS is refused in all of
+//! them: there is no fallback.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, DriverError, Error, IoError, OptsBuilder, SslOpts};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::fault::{self, Code, Fault, Side};
+
+/// The port on which Aurora and PolarDB listen unless told otherwise.
+pub const PORT: u16 = 3306;
+
+/// Where one end is and who we are there. `Debug` shows no password: `SecretString` redacts itself.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    pub host: String,
+    pub port: u16,
+    pub user: String,
+    pub password: SecretString,
+    pub tls: Tls,
+}
+
+/// How much of the server's certificate must be proved; the words are those of the `mysql` client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsMode {
+    Disabled,
+    Required,
+    VerifyCa,
+    VerifyIdentity,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    pub mode: TlsMode,
+    /// PEM bundle that signs the server's certificate.
+    pub ca: Option<PathBuf>,
+}
+
+impl Default for Tls {
+    /// The strictest mode: a password and every row cross this connection, often between clouds.
+    fn default() -> Self {
+        Tls {
+            mode: TlsMode::VerifyIdentity,
+            ca: None,
+        }
+    }
+}
+
+impl TlsMode {
+    pub const ALL: [TlsMode; 4] = [
+        TlsMode::Disabled,
+        TlsMode::Required,
+        TlsMode::VerifyCa,
+        TlsMode::VerifyIdentity,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            TlsMode::Disabled => "disabled",
+            TlsMode::Required => "required",
+            TlsMode::VerifyCa => "verify-ca",
+            TlsMode::VerifyIdentity => "verify-identity",
+        }
+    }
+}
+
+impl fmt::Display for TlsMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The text names no TLS mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("is no TLS mode")]
+pub struct UnknownTlsMode;
+
+impl FromStr for TlsMode {
+    type Err = UnknownTlsMode;
+
+    fn from_str(text: &str) -> Result<Self, UnknownTlsMode> {
+        TlsMode::ALL
+            .into_iter()
+            .find(|mode| mode.as_str() == text)
+            .ok_or(UnknownTlsMode)
+    }
+}
+
+impl Endpoint {
+    /// For messages and `/status`.
+    pub fn address(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+}
+
+/// What a session is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Reads names and definitions, creates tables.
+    Catalog,
+    /// Reads or writes rows.
+    Rows,
+}
+
+/// A server that does not answer in this time is treated as unreachable.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Dead peers are noticed by the kernel.
+const KEEPALIVE: Duration = Duration::from_secs(20);
+
+const COMMON: &str = "SET time_zone='+00:00', sql_mode='NO_AUTO_VALUE_ON_ZERO,STRICT_ALL_TABLES,STRICT_TRANS_TABLES,ALLOW_INVALID_DATES', \
+                      net_read_timeout=600, net_write_timeout=600, wait_timeout=28800";
+const TARGET: &str = "SET foreign_key_checks=0, unique_checks=1, range_optimizer_max_mem_size=0, innodb_lock_wait_timeout=20";
+
+fn ssl(side: Side, tls: &Tls) -> Result<Option<SslOpts>, Fault> {
+    let options = SslOpts::default();
+    let options = match tls.mode {
+        TlsMode::Disabled => return Ok(None),
+        TlsMode::Required => options.with_danger_accept_invalid_certs(true),
+        TlsMode::VerifyIdentity => match &tls.ca {
+            Some(ca) => options.with_root_certs(vec![ca.clone().into()]).with_disable_built_in_roots(true),
+            None => options,
+        },
+        // The TLS library that the driver uses checks chain and name together, and the driver's switch to leave out the name
+        // does not work in its current release.
+        TlsMode::VerifyCa => {
+            let detail = "tls.mode = \"verify-ca\" cannot be kept by this version; use verify-identity with a name from the certificate";
+            return Err(Fault::new(Code::TlsRefused(side), detail));
+        }
+    };
+    Ok(Some(options))
+}
+
+/// Opens a session, ready for its purpose.
+pub async fn connect(side: Side, endpoint: &Endpoint, purpose: Purpose) -> Result<Conn, Fault> {
+    let options = OptsBuilder::default()
+        .ip_or_hostname(endpoint.host.clone())
+        .tcp_port(endpoint.port)
+        .user(Some(endpoint.user.clone()))
+        .pass(Some(endpoint.password.expose_secret().to_owned()))
+        .ssl_opts(ssl(side, &endpoint.tls)?)
+        .prefer_socket(false)
+        .stmt_cache_size(0)
+        .tcp_keepalive(Some(KEEPALIVE))
+        .tcp_nodelay(true);
+    let place = || format!("{} {} as {}", side.as_str(), endpoint.address(), endpoint.user);
+    let mut conn = tokio::time::timeout(CONNECT_TIMEOUT, Conn::new(options))
+        .await
+        .map_err(|_| Fault::new(Code::ConnectionLost(side), "no answer within 10 s").at(place()))?
+        .map_err(|error| diagnose(side, &error).at(place()))?;
+    let names = match purpose {
+        Purpose::Catalog => "SET NAMES utf8mb4",
+        Purpose::Rows => "SET NAMES binary",
+    };
+    let mut settings = vec![names, COMMON];
+    if side == Side::Target {
+        settings.extend([TARGET, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"]);
+    }
+    for statement in settings {
+        conn.query_drop(statement).await.map_err(|error| diagnose(side, &error).at(place()))?;
+    }
+    Ok(conn)
+}
+
+/// Turns a driver's error into a fault. Statements and values never enter the text.
+pub fn diagnose(side: Side, error: &Error) -> Fault {
+    match error {
+        Error::Server(server) => Fault::new(
+            fault::of_server_error(side, server.code, &server.message),
+            format!("server error {}: {}", server.code, without_values(server.code, &server.message)),
+        ),
+        Error::Io(IoError::Tls(tls)) => Fault::new(Code::TlsRefused(side), tls.to_string()),
+        Error::Io(IoError::Io(io)) => Fault::new(Code::ConnectionLost(side), io.to_string()),
+        Error::Driver(DriverError::NoClientSslFlagFromServer) => {
+            Fault::new(Code::TlsRefused(side), "the server does not offer TLS")
+        }
+        Error::Driver(DriverError::ConnectionClosed | DriverError::PoolDisconnected) => {
+            Fault::new(Code::ConnectionLost(side), "the server closed the connection")
+        }
+        Error::Driver(driver) => Fault::new(Code::ServerError(side), driver.to_string()),
+        Error::Url(_) | Error::Other(_) => Fault::new(Code::Internal, "the driver failed in a way that it does not name"),
+    }
+}
+
+/// Server messages on rows quote the value; the part before the first quote says what is wrong, the key or column comes last.
+fn without_values(code: u16, message: &str) -> String {
+    let short = |text: &str| text.chars().take(300).collect::<String>();
+    match code {
+        1062 | 1292 | 1366 | 1411 | 3140 => {
+            let name = message.rsplit_once(" for ").map_or("", |(_, name)| name);
+            let head = message.split('\'').next().unwrap_or("").trim_end();
+            short(&format!("{head} '…' for {name}"))
+        }
+        1064 => "syntax error (the statement is not shown)".to_owned(),
+        _ => short(message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn server_messages_lose_their_values() {
+        let message = "Duplicate entry 'secret@example.org' for key 'users.email'";
+        assert_eq!(without_values(1062, message), "Duplicate entry '…' for key 'users.email'");
+        assert!(!without_values(1064, "near 'INSERT secret'").contains("secret"));
+    }
+}

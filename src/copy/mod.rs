@@ -1,0 +1,130 @@
+//! The full copy, while the stream is being applied.
+//!
+//! What arrives: tables, their ledger lines, and the meeting place of each with the stream. What leaves: rows on the target, a line
+//! in the ledger for every chunk, and, for each table, the source position (its *mark*) that the stream must pass before the
+//! table's events are strict.
+//!
+//! # Why it is right
+//!
+//! The argument is [`crate::model::overlap`]'s: a chunk only fills in what the stream has not touched. It needs three things from
+//! here. (1) The fence was passed before the first read of this process ([`crate::source::fence`]): the conductor sees to it.
+//! (2) Each read is registered before it begins and until its rows are written ([`Overlap::open_read`]). (3) The look at the
+//! buried keys, the insert and the commit happen under the table's gate.
+//!
+//! *Ranges tile the key space*: they are half-open, each begins where the last ended, and the server computes and compares the
+//! bounds ([`crate::sql::probe`]). The last ends at the last key of the moment when the copy began; later rows come by the stream.
+//! *The mark* is the source's position read after the last SELECT: what a read has seen lies before it.
+//!
+//! # Failure
+//!
+//! A chunk's rows and its ledger line commit together, in one or (for wide rows) several transactions of which the last has the
+//! line. A crash anywhere leaves either the line or a range that is read again, and reading a range again changes nothing.
+//! Deadlocks are tried again here, as a whole transaction; everything else ends the copy, and the conductor starts it again from
+//! the ledger. A table without a row key has no ranges: it is copied as one snapshot under a short table lock, and from its start
+//! when interrupted ([`snapshot`]).
+//!
+//! # What was chosen
+//!
+//! Multi-row INSERT with `ON DUPLICATE KEY UPDATE` that keeps the row which is there, on [`Settings::connections`] connections.
+//! `LOAD DATA LOCAL` is not used: it turns errors into warnings, and whether PolarDB permits it is not known.
+
+pub mod plan;
+mod progress;
+mod snapshot;
+mod worker;
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+
+use crate::conn::Endpoint;
+use crate::fault::{Code, Fault};
+use crate::model::Bytes;
+use crate::model::overlap::Overlap;
+use crate::model::table::Table;
+use crate::observe::Observer;
+use crate::source::facts::Facts;
+use crate::throttle::Limits;
+use plan::Plan;
+pub use progress::Progress;
+
+/// Enough to hide the round trips, few enough to leave a small writer instance to its application.
+pub const CONNECTIONS: usize = 4;
+pub const CONNECTIONS_RANGE: RangeInclusive<usize> = 1..=64;
+
+/// The first chunk of a table; `chunk_target` sizes the ones after it, so a wrong first guess costs one chunk.
+pub const CHUNK_ROWS: usize = 10_000;
+pub const CHUNK_ROWS_RANGE: RangeInclusive<usize> = 10..=1_000_000;
+
+/// Bounds memory for wide rows: `connections` times this is in flight.
+pub const CHUNK_BYTES: Bytes = Bytes::mebi(8);
+pub const CHUNK_BYTES_RANGE: RangeInclusive<Bytes> = Bytes::kibi(64)..=Bytes::mebi(1024);
+
+/// Below a second, so that a batch waiting at the table's gate is not seen as lag.
+pub const CHUNK_TARGET: Duration = Duration::from_millis(700);
+pub const CHUNK_TARGET_RANGE: RangeInclusive<Duration> = Duration::from_millis(50)..=Duration::from_secs(60);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Chunks read at the same time, over all tables.
+    pub connections: usize,
+    /// Rows in a table's first chunk.
+    pub chunk_rows: usize,
+    /// Upper bound of one chunk in memory.
+    pub chunk_bytes: Bytes,
+    /// How long one chunk should take; chunk sizes follow it.
+    pub chunk_target: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { connections: CONNECTIONS, chunk_rows: CHUNK_ROWS, chunk_bytes: CHUNK_BYTES, chunk_target: CHUNK_TARGET }
+    }
+}
+
+/// A table that is still to be copied, in whole or in part.
+#[derive(Debug, Clone)]
+pub struct Pending {
+    pub table: Arc<Table>,
+    pub overlap: Arc<Overlap>,
+    pub rows_estimated: u64,
+    /// The key at which the copy ends, when it has begun before.
+    pub upto: Option<Vec<u8>>,
+}
+
+/// What the copy works with.
+#[derive(Debug, Clone)]
+pub struct Copying {
+    pub source: Endpoint,
+    pub target: Endpoint,
+    pub facts: Arc<Facts>,
+    pub task: String,
+    pub epoch: u64,
+    pub settings: Settings,
+    pub limits: watch::Receiver<Limits>,
+    pub paused: watch::Receiver<bool>,
+    pub observer: Observer,
+    pub progress: Arc<Progress>,
+}
+
+/// Copies every pending table. Dropping the future is safe at any point: what is not committed is rolled back by the target.
+pub async fn copy(copying: Copying, pending: Vec<Pending>) -> Result<(), Fault> {
+    let (keyed, keyless): (Vec<_>, Vec<_>) = pending.into_iter().partition(|pending| pending.table.key_columns().is_some());
+    // The stream waits at the first event of a keyless table until its snapshot stands: these go first.
+    for pending in &keyless {
+        snapshot::copy(&copying, pending).await?;
+    }
+    let plan = Arc::new(Plan::load(&copying, keyed).await?);
+    let turn = Arc::new(Notify::new());
+    let mut workers = JoinSet::new();
+    for _ in 0..copying.settings.connections {
+        workers.spawn(worker::work(copying.clone(), Arc::clone(&plan), Arc::clone(&turn)));
+    }
+    while let Some(ended) = workers.join_next().await {
+        ended.map_err(|error| Fault::new(Code::Internal, format!("a copy worker ended: {error}")))??;
+    }
+    Ok(())
+}

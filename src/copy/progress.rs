@@ -1,0 +1,82 @@
+//! What the copy tells the world, and the paces it keeps.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::Copying;
+use crate::model::table::TableName;
+use crate::observe::metrics::Throttled;
+use crate::observe::snapshot::TableState;
+use crate::throttle::Pace;
+
+/// Shared by all workers.
+#[derive(Debug)]
+pub struct Progress {
+    paces: Mutex<Paces>,
+}
+
+#[derive(Debug)]
+struct Paces {
+    queries: Pace,
+    rows: Pace,
+    bytes: Pace,
+}
+
+impl Progress {
+    pub fn new(now: Instant) -> Self {
+        let pace = Pace::new(now);
+        Self { paces: Mutex::new(Paces { queries: pace.clone(), rows: pace.clone(), bytes: pace }) }
+    }
+
+    fn wait_for(&self, copying: &Copying, queries: u64, rows: u64, bytes: u64) -> Duration {
+        let limits = *copying.limits.borrow();
+        let mut paces = self.paces.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let by_queries = paces.queries.take(queries, limits.copy_queries_per_second, now);
+        let by_rows = paces.rows.take(rows, limits.copy_rows_per_second, now);
+        let by_bytes = paces.bytes.take(bytes, limits.copy_bytes_per_second, now);
+        by_queries.max(by_rows).max(by_bytes)
+    }
+}
+
+impl Copying {
+    /// Waits while the task is paused, and as long as the limits ask for.
+    pub(super) async fn pace(&self, queries: u64, rows: u64, bytes: u64) {
+        let mut paused = self.paused.clone();
+        // The sender lives as long as the conductor; without it nobody can ask for a pause.
+        let _ = paused.wait_for(|paused| !paused).await;
+        let wait = self.progress.wait_for(self, queries, rows, bytes);
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+            self.observer.metrics().throttled_seconds.of(Throttled::Copy).inc_by(wait.as_secs_f64());
+        }
+    }
+
+    /// Rows were written; `new` of them were not there before.
+    pub(super) fn wrote(&self, name: &TableName, new: u64, bytes: u64) {
+        self.observer.metrics().copy_rows.inc_by(new);
+        self.observer.metrics().copy_bytes.inc_by(bytes);
+        let name = name.to_string();
+        self.observer.update(|snapshot| {
+            snapshot.copy.rows += new;
+            snapshot.copy.bytes += bytes;
+            if let Ok(at) = snapshot.tables.binary_search_by(|table| table.name.cmp(&name))
+                && let Some(table) = snapshot.tables.get_mut(at)
+            {
+                table.rows_copied += new;
+                table.bytes_copied += bytes;
+            }
+        });
+    }
+
+    pub(super) fn entered(&self, name: &TableName, state: TableState) {
+        let name = name.to_string();
+        self.observer.update(|snapshot| {
+            if let Ok(at) = snapshot.tables.binary_search_by(|table| table.name.cmp(&name))
+                && let Some(table) = snapshot.tables.get_mut(at)
+            {
+                table.state = state;
+            }
+        });
+    }
+}

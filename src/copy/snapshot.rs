@@ -1,0 +1,70 @@
+//! Tables without a row key: copied as one consistent snapshot at an exact source position.
+//!
+//! A lock on the table, for as long as it takes to read a position and open a snapshot, makes both agree: `LOCK TABLES … READ` is
+//! granted when every transaction that wrote to the table has committed, and while it is held none can begin to. So the rows of
+//! the snapshot are exactly the events up to the position; later events are applied strictly, earlier ones left out. The stream
+//! waits at the table's first event until the snapshot stands.
+//!
+//! Rows without a key cannot be recognised, so an interrupted copy cannot go on: what an earlier try left behind is deleted, and
+//! the copy starts again. Only the last step, the ledger's line with the position, makes it count.
+
+use tokio::sync::mpsc;
+
+use super::{Copying, Pending};
+use crate::conn::Purpose;
+use crate::fault::Fault;
+use crate::model::overlap::Stage;
+use crate::model::position::Mark;
+use crate::observe::snapshot::TableState;
+use crate::source::{self, facts, rows};
+use crate::sql::dml::{Collision, Inserts, Shapes};
+use crate::sql::{probe, qualified};
+use crate::target::chunk::Ledger;
+use crate::target;
+
+const STATEMENT_BYTES: usize = 1024 * 1024;
+
+/// Copies one table without a row key.
+pub async fn copy(copying: &Copying, pending: &Pending) -> Result<(), Fault> {
+    let table = &pending.table;
+    copying.entered(&table.name, TableState::Copying);
+    let mut target = target::connect(&copying.target, Purpose::Rows).await?;
+    let mut ledger =
+        Ledger { conn: &mut target, task: &copying.task, epoch: copying.epoch, table: &table.name };
+    ledger.restarted().await?;
+
+    let mut locker = source::connect(&copying.source, Purpose::Rows).await?;
+    let mut reader = source::connect(&copying.source, Purpose::Rows).await?;
+    source::run(&mut locker, &format!("LOCK TABLES {} READ", qualified(&table.name))).await?;
+    let position = facts::position(&copying.facts, &mut locker).await?;
+    source::run(&mut reader, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
+    source::run(&mut reader, "START TRANSACTION WITH CONSISTENT SNAPSHOT").await?;
+    source::run(&mut locker, "UNLOCK TABLES").await?;
+    drop(locker);
+    let mark = Mark { server_uuid: copying.facts.uuid.clone(), file: position.file };
+
+    let (sender, mut pieces) = mpsc::channel(1);
+    let query = probe::chunk(table, None, None, None);
+    let reading = async {
+        let sender = sender;
+        rows::read(&mut reader, table, query, copying.settings.chunk_bytes.in_memory(), &sender).await
+    };
+    let shapes = Shapes::new(table);
+    let writing = async {
+        while let Some(piece) = pieces.recv().await {
+            let mut inserts = Inserts::new(&shapes, Collision::Refuse, Some(1), STATEMENT_BYTES);
+            for row in &piece.rows {
+                inserts.push(&row.values);
+            }
+            let new = ledger.write(&inserts.finish(), piece.bytes, None).await?;
+            copying.wrote(&table.name, new, piece.bytes as u64);
+            copying.pace(0, piece.rows.len() as u64, piece.bytes as u64).await;
+        }
+        ledger.snapshot(&mark).await
+    };
+    tokio::try_join!(reading, writing)?;
+    pending.overlap.enter(Stage::Snapshot(mark));
+    copying.entered(&table.name, TableState::Streaming);
+    tracing::info!(table = %table.name, "copied as a snapshot");
+    Ok(())
+}

@@ -1,0 +1,215 @@
+//! One worker: cut, read, write, until the plan is over. Thin: [`super::plan`] decides.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::{Notify, mpsc};
+
+use super::plan::{Plan, Range, Turn, encode};
+use super::{Copying, Pending};
+use crate::conn::Purpose;
+use crate::fault::{Class, Code, Fault};
+use crate::model::overlap::Stage;
+use crate::model::position::Mark;
+use crate::model::table::{Key, RowKey};
+use crate::observe::snapshot::TableState;
+use crate::source::rows::{self, Piece};
+use crate::source::{self, facts};
+use crate::sql::dml::{Collision, Inserts, Shapes};
+use crate::sql::probe;
+use crate::sql::statement::Statement;
+use crate::target::chunk::{Ledger, Line};
+use crate::target;
+
+/// Statements of the copy grow to about this.
+const STATEMENT_BYTES: usize = 1024 * 1024;
+/// A transaction that another one forced back is tried again at once; more often than this, something else is wrong.
+const ATTEMPTS: u32 = 10;
+
+/// A worker's two sessions.
+struct Sessions {
+    source: source::Conn,
+    target: target::Conn,
+}
+
+/// Copies chunks until every table is finished.
+pub async fn work(copying: Copying, plan: Arc<Plan>, turn: Arc<Notify>) -> Result<(), Fault> {
+    let mut sessions = Sessions {
+        source: source::connect(&copying.source, Purpose::Rows).await?,
+        target: target::connect(&copying.target, Purpose::Rows).await?,
+    };
+    loop {
+        let changed = turn.notified();
+        let index = match plan.turn() {
+            Turn::Over => {
+                turn.notify_waiters();
+                return Ok(());
+            }
+            Turn::Wait => {
+                // What the others do is announced after each step, so nothing is missed between the look and the wait.
+                tokio::select! {
+                    () = changed => {}
+                    () = tokio::time::sleep(std::time::Duration::from_millis(50)) => {}
+                }
+                continue;
+            }
+            Turn::Begin(index) => {
+                begin(&copying, &plan, index, &mut sessions).await?;
+                index
+            }
+            Turn::Cut { index, after, upto, rows } => {
+                let Some(pending) = plan.pending(index) else { continue };
+                let RowKey::Key(key) = &pending.table.row_key else { continue };
+                let range = cut(&copying, &pending, key, after, upto, rows, &mut sessions).await?;
+                plan.cut(index, range.as_ref());
+                turn.notify_waiters();
+                if let Some(range) = range {
+                    let began = Instant::now();
+                    let (rows, bytes) = chunk(&copying, &pending, Some(&range), &mut sessions).await?;
+                    plan.took(index, rows, bytes, began.elapsed());
+                }
+                index
+            }
+        };
+        if plan.ended(index)
+            && let Some(pending) = plan.pending(index)
+        {
+            finish(&copying, &pending, &mut sessions).await?;
+        }
+        turn.notify_waiters();
+    }
+}
+
+/// Finds where the copy ends and writes it down; an empty table is complete at once, an unrangeable one is read in one go.
+async fn begin(copying: &Copying, plan: &Plan, index: usize, sessions: &mut Sessions) -> Result<(), Fault> {
+    let Some(pending) = plan.pending(index) else { return Ok(()) };
+    let table = &pending.table;
+    copying.entered(&table.name, TableState::Copying);
+    let RowKey::Key(key) = &table.row_key else { return Ok(()) };
+    if !probe::can_range(table, key) {
+        plan.begun(index, None);
+        chunk(copying, &pending, None, sessions).await?;
+        return Ok(());
+    }
+    copying.pace(1, 0, 0).await;
+    let upto = rows::bound(&mut sessions.source, table, key, probe::last_key(table, key)).await?;
+    if let Some(upto) = &upto {
+        ledger(copying, &pending, &mut sessions.target).started(&encode(upto)).await?;
+    }
+    plan.begun(index, upto);
+    Ok(())
+}
+
+/// The next range behind `after`, or `None` when nothing is left.
+async fn cut(
+    copying: &Copying,
+    pending: &Pending,
+    key: &Key,
+    after: Option<probe::Bound>,
+    upto: probe::Bound,
+    rows: u64,
+    sessions: &mut Sessions,
+) -> Result<Option<Range>, Fault> {
+    if after.as_ref() == Some(&upto) {
+        return Ok(None);
+    }
+    copying.pace(1, 0, 0).await;
+    let query = probe::next_bound(&pending.table, key, after.as_ref(), &upto, rows);
+    let end = rows::bound(&mut sessions.source, &pending.table, key, query).await?;
+    Ok(Some(Range { after, upto: end.unwrap_or(upto) }))
+}
+
+fn ledger<'a>(copying: &'a Copying, pending: &'a Pending, conn: &'a mut target::Conn) -> Ledger<'a> {
+    Ledger { conn, task: &copying.task, epoch: copying.epoch, table: &pending.table.name }
+}
+
+/// Reads a range and writes it, piece by piece. Returns rows and bytes read.
+async fn chunk(
+    copying: &Copying,
+    pending: &Pending,
+    range: Option<&Range>,
+    sessions: &mut Sessions,
+) -> Result<(u64, u64), Fault> {
+    copying.pace(1, 0, 0).await;
+    let table = &pending.table;
+    let key = match &table.row_key {
+        RowKey::Key(key) => Some(key),
+        RowKey::None => None,
+    };
+    let query = probe::chunk(table, key, range.and_then(|range| range.after.as_ref()), range.map(|range| &range.upto));
+    // From before the read begins until its rows are written: see `model::overlap`.
+    let open_read = pending.overlap.open_read();
+    let (sender, mut pieces) = mpsc::channel(1);
+    let target = &mut sessions.target;
+    let source = &mut sessions.source;
+    let reading = async {
+        let sender = sender;
+        rows::read(source, table, query, copying.settings.chunk_bytes.in_memory(), &sender).await
+    };
+    let writing = async {
+        let (mut rows, mut bytes) = (0, 0);
+        while let Some(piece) = pieces.recv().await {
+            rows += piece.rows.len() as u64;
+            bytes += piece.bytes as u64;
+            write(copying, pending, range, &piece, target).await?;
+            copying.pace(0, piece.rows.len() as u64, piece.bytes as u64).await;
+        }
+        Ok((rows, bytes))
+    };
+    let ((), counted) = tokio::try_join!(reading, writing)?;
+    drop(open_read);
+    Ok(counted)
+}
+
+/// Writes one piece: all of it that the stream has not decided about, and the ledger's line when it is the range's last.
+async fn write(
+    copying: &Copying,
+    pending: &Pending,
+    range: Option<&Range>,
+    piece: &Piece,
+    conn: &mut target::Conn,
+) -> Result<(), Fault> {
+    let shapes = Shapes::new(&pending.table);
+    let after = range.and_then(|range| range.after.as_ref()).map(encode);
+    let upto = range.map(|range| encode(&range.upto));
+    for attempt in 1.. {
+        let _gate = pending.overlap.gate.read().await;
+        let statements = statements(pending, &shapes, piece);
+        let line = upto.as_ref().filter(|_| piece.last).map(|upto| Line { after: after.as_deref(), upto });
+        let mut ledger = ledger(copying, pending, conn);
+        match ledger.write(&statements, piece.bytes, line).await {
+            Ok(new) => {
+                copying.wrote(&pending.table.name, new, piece.bytes as u64);
+                return Ok(());
+            }
+            Err(fault) if attempt < ATTEMPTS && fault.code.class() == Some(Class::Other) => {
+                tracing::debug!(table = %pending.table.name, %fault, "chunk is written again");
+                target::run(conn, "ROLLBACK").await?;
+            }
+            Err(fault) => return Err(fault),
+        }
+    }
+    Err(Fault::new(Code::Internal, "attempts never end"))
+}
+
+fn statements(pending: &Pending, shapes: &Shapes, piece: &Piece) -> Vec<Statement> {
+    let mut inserts = Inserts::new(shapes, Collision::Keep, None, STATEMENT_BYTES);
+    let buried = pending.overlap.has_burials();
+    for row in &piece.rows {
+        if !buried || !pending.overlap.is_buried(&row.key) {
+            inserts.push(&row.values);
+        }
+    }
+    inserts.finish()
+}
+
+/// Every chunk is written: the mark is the source's position now, after the last read.
+async fn finish(copying: &Copying, pending: &Pending, sessions: &mut Sessions) -> Result<(), Fault> {
+    let position = facts::position(&copying.facts, &mut sessions.source).await?;
+    let mark = Mark { server_uuid: copying.facts.uuid.clone(), file: position.file };
+    ledger(copying, pending, &mut sessions.target).copied(&mark).await?;
+    pending.overlap.enter(Stage::Until(mark));
+    copying.entered(&pending.table.name, TableState::Copied);
+    tracing::info!(table = %pending.table.name, "copied");
+    Ok(())
+}

@@ -1,0 +1,165 @@
+//! Arguments, configuration, logging, runtime, replicator, exit code: in this order, and nothing else.
+
+use std::net::TcpListener;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use polarferry::cli::{self, Exit, Failure, Launch};
+use polarferry::config::{Config, Environment};
+use polarferry::fault::{Code, Fault};
+use polarferry::observe::snapshot::Snapshot;
+use polarferry::observe::{Observer, Routes, http};
+use polarferry::precheck::{self, Item, Wish};
+use polarferry::replicator::{Charter, Order, Replicator};
+use polarferry::systemd::{self, Notify, Signal};
+use polarferry::{cutover, logging};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// Orders and requests that wait while the conductor is busy; it is never busy for long.
+const WAITING: usize = 8;
+/// How often systemd hears what we are doing.
+const TELL: Duration = Duration::from_secs(2);
+
+fn main() -> ExitCode {
+    let command = match cli::parse(std::env::args_os()) {
+        Ok(command) => command,
+        Err(exit) => return exit.into(),
+    };
+    // Two TLS providers in one dependency graph would make every handshake panic; this one is ours.
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        return Exit::Internal.into();
+    }
+    cli::run(command, Environment::of_process(), examine, carry).into()
+}
+
+/// The prechecks, for `polarferry check`.
+async fn examine(config: Config) -> Result<Vec<Item>, Failure> {
+    let wish = Wish {
+        task: config.task.name.as_str(),
+        server_id: config.task.server_id.get(),
+        selection: &config.objects,
+        migrate: config.migrate,
+    };
+    Ok(precheck::examine(&config.source, &config.target, &wish).await)
+}
+
+fn failure(fault: &Fault) -> Failure {
+    let exit = Exit::of_code(fault.code.exit_code());
+    Failure::new(exit, fault.to_string(), fault.code.remedy())
+}
+
+/// The daemon, for `polarferry run`: everything that must be there before the first connection.
+fn carry(launch: Launch) -> Result<(), Failure> {
+    let directives = launch.environment.get(logging::VARIABLE).unwrap_or_default();
+    logging::start(directives)
+        .map_err(|fault| Failure::new(Exit::Configuration, fault.to_string(), fault.remedy()))?;
+    let cannot = |error| Failure::new(Exit::Internal, format!("cannot start: {error}"), "free threads and descriptors");
+    let signals = systemd::signals().map_err(cannot)?;
+    let listen = launch.config.http.listen;
+    let listener = TcpListener::bind(listen)
+        .map_err(|error| failure(&Fault::new(Code::HttpBind, format!("cannot listen on {listen}: {error}"))))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(cannot)?;
+
+    let version = env!("CARGO_PKG_VERSION");
+    tracing::info!(version, task = %launch.config.task.name, file = %launch.path.display(), %listen, "starting");
+    for warning in &launch.config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let outcome = runtime.block_on(replicate(launch, signals, listener));
+    // What still runs in the background has nothing to say any more.
+    runtime.shutdown_background();
+    // Logged as well as printed by `cli::run`: the log may be all that is kept.
+    match &outcome {
+        Ok(()) => tracing::info!("stopped"),
+        Err(failure) => tracing::error!(cause = failure.cause, remedy = failure.remedy, "stopped"),
+    }
+    outcome
+}
+
+fn charter(config: &Config) -> Charter {
+    Charter {
+        task: config.task.name.to_string(),
+        server_id: config.task.server_id.get(),
+        source: config.source.clone(),
+        target: config.target.clone(),
+        selection: Arc::new(config.objects.clone()),
+        migrate: config.migrate,
+        copy: config.copy.clone(),
+        apply: config.apply.clone(),
+        retry: config.retry,
+        limits: config.throttle,
+    }
+}
+
+/// Runs the replicator beside its HTTP server, and passes on what the host says.
+async fn replicate(launch: Launch, signals: mpsc::Receiver<Signal>, listener: TcpListener) -> Result<(), Failure> {
+    let observer = Observer::new(launch.config.task.name.as_str(), env!("CARGO_PKG_VERSION"));
+    let (orders, ordered) = mpsc::channel(WAITING);
+    let (control, controls) = mpsc::channel(WAITING);
+    let closing = CancellationToken::new();
+    let routes = Routes {
+        observer: observer.clone(),
+        verdict: Arc::new(cutover::verdict),
+        token: launch.config.http.token.clone(),
+        control,
+    };
+    let server = http::spawn(listener, routes, closing.clone())
+        .map_err(|error| failure(&Fault::new(Code::HttpBind, error.to_string())))?;
+    let replicator = Replicator::new(charter(&launch.config), observer.clone());
+    let outcome = tokio::select! {
+        outcome = replicator.run(ordered, controls) => outcome,
+        ended = server.join() => {
+            let why = ended.err().map_or_else(String::new, |error| error.to_string());
+            Err(Fault::new(Code::Internal, format!("the HTTP server ended: {why}")))
+        }
+        () = relay(launch, signals, orders, observer) => Err(Fault::new(Code::Internal, "signals are no longer heard")),
+    };
+    closing.cancel();
+    outcome.map_err(|fault| failure(&fault))
+}
+
+/// Signals in, notifications out.
+async fn relay(launch: Launch, mut signals: mpsc::Receiver<Signal>, orders: mpsc::Sender<Order>, observer: Observer) {
+    let notify = Notify::new(&launch.environment);
+    notify.ready();
+    let mut tell = tokio::time::interval(notify.watchdog_interval().map_or(TELL, |interval| interval.min(TELL)));
+    loop {
+        let order = tokio::select! {
+            _ = tell.tick() => {
+                notify.alive();
+                notify.status(&summary(&observer.snapshot()));
+                continue;
+            }
+            signal = signals.recv() => match signal {
+                None => return,
+                Some(Signal::Stop) => {
+                    notify.stopping();
+                    Order::Stop
+                }
+                Some(Signal::Dump) => Order::Dump,
+                Some(Signal::Reload) => {
+                    notify.reloading();
+                    let reloaded = Config::load(&launch.path, &launch.environment);
+                    notify.ready();
+                    match reloaded {
+                        Ok(fresh) => Order::Limit(fresh.throttle),
+                        Err(problems) => {
+                            tracing::error!(%problems, "not reloaded: what runs goes on with what it has");
+                            continue;
+                        }
+                    }
+                }
+            },
+        };
+        if orders.send(order).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn summary(snapshot: &Snapshot) -> String {
+    let lag = snapshot.lag_seconds.map_or_else(|| "unknown".to_owned(), |lag| format!("{lag:.1} s"));
+    format!("{}, lag {lag}, {} rows copied", snapshot.phase.as_str(), snapshot.copy.rows)
+}

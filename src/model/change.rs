@@ -1,0 +1,42 @@
+//! What arrives from the source, in order: changes to rows, grouped by the source's own commits.
+
+use std::sync::Arc;
+
+use super::image::RowImage;
+use super::position::{FilePosition, Position};
+use super::table::Table;
+
+/// What one row event does to one row. Images are complete.
+#[derive(Debug, Clone)]
+pub enum Change {
+    Insert { after: RowImage },
+    Update { before: RowImage, after: RowImage },
+    Delete { before: RowImage },
+}
+
+/// The rows of one event, all of one table.
+#[derive(Debug)]
+pub struct Rows {
+    pub table: Arc<Table>,
+    pub changes: Vec<Change>,
+    /// Bytes of the event, for bounds and rates.
+    pub bytes: usize,
+    /// The end of the event.
+    pub at: FilePosition,
+}
+
+/// The end of a source transaction: its XID, COMMIT, or the end of a statement that commits itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Commit {
+    /// The position after it, its GTID included.
+    pub position: Position,
+    /// When the source committed it, in microseconds since 1970 by the source's clock.
+    pub at_micros: u64,
+}
+
+/// The stream, item by item. A transaction is a run of `Rows` closed by a `Commit`; one without rows of ours is only a `Commit`.
+#[derive(Debug)]
+pub enum StreamItem {
+    Rows(Rows),
+    Commit(Commit),
+}

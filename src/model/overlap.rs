@@ -1,0 +1,231 @@
+//! What copy and stream know of each other while both write one table.
+//!
+//! # The rule
+//!
+//! The stream starts before the first chunk is read and never pauses. Whatever it has written or removed on the target is the
+//! truth as of the applied position; a chunk only fills in rows that the stream has not touched. So a chunk
+//! * never overwrites: a row whose key, or a secondary unique value, stands on the target already is left as it is;
+//! * never resurrects: a row whose key is *buried* here is left out.
+//!
+//! # Why it is right
+//!
+//! Take any key `k` and the moment its chunk is written; let `p` be the applied position then.
+//!
+//! 1. The stream has no event on `k` at or before `p`. Then nothing on the target has this key, the chunk's row is written, and
+//!    every event on `k` after `p` will be applied to it in order, each with a complete image. Whatever version the chunk read,
+//!    the last event wins; and if there is none, the chunk read the only version there is, *because all that was committed
+//!    before the stream's start is visible to the chunk* (the fence, see `source::fence`).
+//! 2. The last event on `k` left a row. It stands on the target; the chunk leaves it.
+//! 3. The last event on `k` removed it. The binlog delivers a transaction *before* the engine commits it, so the chunk may have
+//!    read `k` although its end is already applied, and no further event will come to remove it. Therefore the applier buries the
+//!    key *before* it executes the delete, and the chunk leaves buried keys out.
+//!
+//! Secondary unique values: a chunk's row `b` that collides with a row `a` on the target through a unique value is left out, too.
+//! At most one of them holds the value at the source at any time, so either `b` gained it after `a` lost it, or the other way
+//! round; the target has `a` with the value, so `a`'s loss is not applied yet or `b`'s loss is. In the first case `b`'s gain
+//! comes later still and writes `b` whole; in the second `b` was written by the stream and its key stands on the target.
+//!
+//! The gate makes "the moment its chunk is written" a moment: a chunk holds the gate shared from its look at the buried keys to
+//! its commit, a batch holds it exclusively from burying to its commit. It is fair, so neither side starves.
+//!
+//! A burial may be forgotten once the delete is *visible* on the source and no read that began earlier is still unwritten:
+//! reads that begin later cannot return the row.
+//!
+//! # Crash
+//!
+//! Nothing here is durable, and nothing needs to be: after a restart the fence is passed before the first chunk read, so every
+//! delete applied before the crash is visible to every read after it. Copied ranges may be read again at any time: by the rule
+//! above that changes nothing.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::RwLock;
+
+use super::position::{Mark, Position};
+use super::table::TableName;
+
+/// A row key as the literals of its columns: the same bytes for the same stored value, from the stream and from the copy.
+pub type KeyBytes = Box<[u8]>;
+
+/// How a table's events are to be applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stage {
+    /// Being copied: events are idempotent, deletes are buried.
+    Copying,
+    /// Copied by chunks that were read at or before the mark: events are idempotent until the stream has passed it.
+    Until(Mark),
+    /// Copied whole, at exactly this position: events up to it are in the copy already, events after it are strict.
+    Snapshot(Mark),
+    /// Copy and stream no longer overlap: every event must find what it implies.
+    Strict,
+}
+
+#[derive(Debug, Default)]
+struct Burials {
+    /// Each buried key with the clock at which it was buried.
+    keys: HashMap<KeyBytes, u64>,
+    /// Rises with each batch that buries; stands for "buried at".
+    clock: u64,
+    /// The clock of the last batch whose burials are committed and reported as applied.
+    settled: u64,
+    /// The clock at which each unwritten read began.
+    reads: BTreeMap<u64, usize>,
+}
+
+/// One table's meeting place.
+#[derive(Debug)]
+pub struct Overlap {
+    /// Shared by chunks while they write, exclusive for a batch.
+    pub gate: Arc<RwLock<()>>,
+    burials: Mutex<Burials>,
+    stage: tokio::sync::watch::Sender<Stage>,
+}
+
+/// A read that has begun and whose rows are not yet written.
+#[derive(Debug)]
+pub struct OpenRead<'a> {
+    overlap: &'a Overlap,
+    began: u64,
+}
+
+impl Overlap {
+    pub fn new(stage: Stage) -> Self {
+        Self {
+            gate: Arc::new(RwLock::new(())),
+            burials: Mutex::new(Burials::default()),
+            stage: tokio::sync::watch::Sender::new(stage),
+        }
+    }
+
+    fn burials(&self) -> std::sync::MutexGuard<'_, Burials> {
+        // Nothing panics while it holds this lock; a poisoned one still holds a complete map.
+        self.burials.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn stage(&self) -> Stage {
+        self.stage.borrow().clone()
+    }
+
+    pub fn enter(&self, stage: Stage) {
+        if !matches!(stage, Stage::Copying) {
+            let mut burials = self.burials();
+            burials.keys.clear();
+        }
+        self.stage.send_replace(stage);
+    }
+
+    /// Waits until the table is no longer being copied.
+    pub async fn copied(&self) {
+        let mut stage = self.stage.subscribe();
+        // The sender lives in `self`, so the wait cannot fail.
+        let _ = stage.wait_for(|stage| *stage != Stage::Copying).await;
+    }
+
+    /// The applier, holding the gate: these keys end absent, those end present, when the batch commits.
+    pub fn bury<'k>(&self, absent: impl Iterator<Item = &'k [u8]>, present: impl Iterator<Item = &'k [u8]>) {
+        let mut burials = self.burials();
+        burials.clock += 1;
+        let now = burials.clock;
+        for key in present {
+            burials.keys.remove(key);
+        }
+        for key in absent {
+            burials.keys.insert(key.into(), now);
+        }
+    }
+
+    /// A chunk's read begins.
+    pub fn open_read(&self) -> OpenRead<'_> {
+        let mut burials = self.burials();
+        let began = burials.clock;
+        *burials.reads.entry(began).or_default() += 1;
+        OpenRead { overlap: self, began }
+    }
+
+    pub fn is_buried(&self, key: &[u8]) -> bool {
+        self.burials().keys.contains_key(key)
+    }
+
+    pub fn has_burials(&self) -> bool {
+        !self.burials().keys.is_empty()
+    }
+
+    /// The applier, still holding the gate, after it has reported the batch as applied.
+    pub fn settle(&self) {
+        let mut burials = self.burials();
+        burials.settled = burials.clock;
+    }
+
+    /// Everything buried up to this clock belongs to batches that are applied, as whoever asks for the applied position
+    /// *afterwards* sees it.
+    pub fn settled(&self) -> u64 {
+        self.burials().settled
+    }
+
+    /// Everything buried at or before `visible` has been proven visible to reads that begin from now on.
+    pub fn forget(&self, visible: u64) {
+        let mut burials = self.burials();
+        // A read that is still open began before the proof, and may have missed what the proof shows.
+        if burials.reads.is_empty() {
+            burials.keys.retain(|_, buried| *buried > visible);
+        }
+    }
+}
+
+impl Drop for OpenRead<'_> {
+    fn drop(&mut self) {
+        let mut burials = self.overlap.burials();
+        if let Some(count) = burials.reads.get_mut(&self.began) {
+            *count -= 1;
+            if *count == 0 {
+                burials.reads.remove(&self.began);
+            }
+        }
+    }
+}
+
+/// The overlap of every selected table; the set is fixed when copy and stream start.
+pub type Overlaps = HashMap<TableName, Arc<Overlap>>;
+
+/// True when a stream that has reached `position` on server `server_uuid` has passed `mark`.
+pub fn passed(mark: &Mark, server_uuid: &str, position: &Position) -> bool {
+    mark.server_uuid == server_uuid && position.file.reaches(&mark.file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burial_outlives_every_read_that_began_before_its_proof() {
+        let overlap = Overlap::new(Stage::Copying);
+        let read = overlap.open_read();
+        overlap.bury([&b"1"[..]].into_iter(), std::iter::empty());
+        overlap.settle();
+        let visible = overlap.settled();
+        overlap.forget(visible);
+        assert!(overlap.is_buried(b"1"), "the open read may still carry the row");
+        drop(read);
+        overlap.forget(visible);
+        assert!(!overlap.is_buried(b"1"));
+    }
+
+    #[test]
+    fn a_row_that_comes_back_is_no_longer_buried() {
+        let overlap = Overlap::new(Stage::Copying);
+        overlap.bury([&b"1"[..], &b"2"[..]].into_iter(), std::iter::empty());
+        overlap.bury(std::iter::empty(), [&b"1"[..]].into_iter());
+        assert!(!overlap.is_buried(b"1"));
+        assert!(overlap.is_buried(b"2"));
+    }
+
+    #[test]
+    fn a_mark_of_another_server_is_never_passed() {
+        use super::super::position::FilePosition;
+        let mark = Mark { server_uuid: "a".into(), file: FilePosition { file: "b.000001".into(), offset: 4 } };
+        let far = Position { file: FilePosition { file: "b.000009".into(), offset: 4 }, ..Position::default() };
+        assert!(passed(&mark, "a", &far));
+        assert!(!passed(&mark, "b", &far));
+    }
+}

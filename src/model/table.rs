@@ -1,0 +1,156 @@
+//! A table as polarferry knows it: its name, its columns in the order of the binlog, and the key that identifies a row.
+//!
+//! The description is read from a server's catalog. The *target's* catalog is the authority for the stream: what was created
+//! there is what the rows must fit, so the target is the schema history and no second copy of it can go stale.
+
+use std::fmt;
+
+/// `schema.table`, as the server spells it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TableName {
+    pub schema: String,
+    pub table: String,
+}
+
+impl TableName {
+    pub fn new(schema: impl Into<String>, table: impl Into<String>) -> Self {
+        Self { schema: schema.into(), table: table.into() }
+    }
+}
+
+impl fmt::Display for TableName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.schema, self.table)
+    }
+}
+
+/// What a column holds, as far as carrying its values needs to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ColumnKind {
+    /// TINYINT … BIGINT.
+    Integer { unsigned: bool },
+    Float,
+    Double,
+    Decimal,
+    Bit,
+    Year,
+    Date,
+    Time { fraction: u8 },
+    DateTime { fraction: u8 },
+    /// Carried as UTC: every session of ours runs with `time_zone = '+00:00'`.
+    Timestamp { fraction: u8 },
+    /// CHAR, VARCHAR and the TEXTs: bytes in the column's own character set.
+    Text,
+    /// BINARY(n): the binlog drops trailing zero bytes, the value has `length` of them.
+    FixedBinary { length: u32 },
+    /// VARBINARY and the BLOBs.
+    Binary,
+    Enum,
+    Set,
+    Json,
+    Geometry,
+    Vector,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    pub name: String,
+    pub kind: ColumnKind,
+    pub nullable: bool,
+    /// Computed by the server (virtual or stored): present in row images, never written.
+    pub generated: bool,
+    /// The catalog's full spelling (`decimal(10,2) unsigned`), for comparing two catalogs and for messages.
+    pub type_text: String,
+}
+
+/// A unique key whose columns are whole and NOT NULL, or a secondary unique key of any shape. Columns are indexes into the table's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    pub name: String,
+    pub columns: Vec<usize>,
+}
+
+/// What identifies a row of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RowKey {
+    /// The primary key, or else a unique key over whole NOT NULL columns.
+    Key(Key),
+    /// Rows may be equal to the last bit; only their number counts.
+    None,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    pub name: TableName,
+    pub columns: Vec<Column>,
+    pub row_key: RowKey,
+    /// Every other unique index, all over whole columns.
+    pub secondary_uniques: Vec<Key>,
+}
+
+impl Table {
+    /// The columns that statements write: all but the generated ones.
+    pub fn written(&self) -> impl Iterator<Item = (usize, &Column)> {
+        self.columns.iter().enumerate().filter(|(_, column)| !column.generated)
+    }
+
+    /// The row key's column indexes, if the table has a row key.
+    pub fn key_columns(&self) -> Option<&[usize]> {
+        match &self.row_key {
+            RowKey::Key(key) => Some(&key.columns),
+            RowKey::None => None,
+        }
+    }
+
+    /// In what the two descriptions differ, in words, or `None` when every row of one fits the other.
+    pub fn difference(&self, other: &Table) -> Option<String> {
+        if self.columns.len() != other.columns.len() {
+            return Some(format!("{} columns here, {} there", self.columns.len(), other.columns.len()));
+        }
+        for (position, (ours, theirs)) in self.columns.iter().zip(&other.columns).enumerate() {
+            if ours.name != theirs.name {
+                return Some(format!("column {} is {} here, {} there", position + 1, ours.name, theirs.name));
+            }
+            if ours.kind != theirs.kind || ours.generated != theirs.generated {
+                return Some(format!("column {} is {} here, {} there", ours.name, ours.type_text, theirs.type_text));
+            }
+        }
+        if self.key_columns() != other.key_columns() {
+            return Some("the row keys differ".to_owned());
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn column(name: &str, kind: ColumnKind) -> Column {
+        Column { name: name.to_owned(), kind, nullable: true, generated: false, type_text: format!("{kind:?}") }
+    }
+
+    pub(crate) fn table(name: &str, columns: Vec<Column>, key: &[usize]) -> Table {
+        Table {
+            name: TableName::new("shop", name),
+            columns,
+            row_key: if key.is_empty() {
+                RowKey::None
+            } else {
+                RowKey::Key(Key { name: "PRIMARY".to_owned(), columns: key.to_vec() })
+            },
+            secondary_uniques: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn difference_names_the_first_column_that_does_not_fit() {
+        let ours = table("t", vec![column("id", ColumnKind::Integer { unsigned: false })], &[0]);
+        let mut theirs = ours.clone();
+        assert_eq!(ours.difference(&theirs), None);
+        theirs.columns[0].kind = ColumnKind::Text;
+        assert!(ours.difference(&theirs).is_some_and(|text| text.starts_with("column id is")));
+        theirs.columns.push(column("b", ColumnKind::Text));
+        assert_eq!(ours.difference(&theirs), Some("1 columns here, 2 there".to_owned()));
+    }
+}

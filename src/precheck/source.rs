@@ -1,0 +1,108 @@
+//! What the source must be: a writer with a row-format binary log, and an account that may read it.
+
+use super::{Item, Wish};
+use crate::conn::{Endpoint, Purpose};
+use crate::fault::{Fault, Side};
+use crate::source::catalog::Listed;
+use crate::source::facts::{self, Facts};
+use crate::source::{self, Conn, catalog};
+
+/// What the table checks go on with.
+pub struct Found {
+    pub conn: Conn,
+    pub facts: Facts,
+    pub tables: Vec<Listed>,
+}
+
+const PARAMETERS: &str = "set it in the cluster parameter group and reboot the writer if it says so";
+
+pub async fn examine(endpoint: &Endpoint, wish: &Wish<'_>, items: &mut Vec<Item>) -> Option<Found> {
+    let reached = async {
+        let mut conn = source::connect(endpoint, Purpose::Catalog).await?;
+        let facts = facts::read(Side::Source, &mut conn).await?;
+        Ok::<_, Fault>((conn, facts))
+    };
+    let (mut conn, facts) = match reached.await {
+        Ok(found) => found,
+        Err(fault) => {
+            items.push(Item::of_fault("source.connection", &fault));
+            return None;
+        }
+    };
+    items.push(Item::pass("source.connection", endpoint.address()));
+    let known = (facts.major, facts.minor) >= (5, 7);
+    items.push(Item::demand("source.version", known, facts.version.clone(), "MySQL 5.7 or newer is needed"));
+    if wish.migrate.stream() {
+        binlog(&facts, items);
+        replica(&facts, &mut conn, wish, items).await;
+    }
+    match catalog::list(Side::Source, &mut conn, wish.selection).await {
+        Ok(tables) => {
+            let remedy = "check objects.include and grant SELECT on the schemas: tables without a grant are not shown";
+            items.push(Item::demand("source.objects", !tables.is_empty(), format!("{} tables selected", tables.len()), remedy));
+            Some(Found { conn, facts, tables })
+        }
+        Err(fault) => {
+            items.push(Item::of_fault("source.objects", &fault));
+            None
+        }
+    }
+}
+
+fn binlog(facts: &Facts, items: &mut Vec<Item>) {
+    let log = if facts.log_bin { "on" } else { "off" };
+    items.push(Item::demand(
+        "source.binlog",
+        facts.log_bin,
+        format!("the binary log is {log}"),
+        "set binlog_format=ROW in the cluster parameter group and reboot; use the writer endpoint, readers have no binary log",
+    ));
+    items.push(Item::demand("source.binlog_format", facts.binlog_format == "ROW", facts.binlog_format.clone(), format!("ROW is needed: {PARAMETERS}")));
+    items.push(Item::demand("source.binlog_row_image", facts.row_image == "FULL", facts.row_image.clone(), format!("FULL is needed: {PARAMETERS}")));
+    let options = if facts.row_value_options.is_empty() { "none" } else { facts.row_value_options.as_str() };
+    items.push(Item::demand(
+        "source.binlog_row_value_options",
+        facts.row_value_options.is_empty(),
+        options,
+        format!("partial JSON is not carried: {PARAMETERS} to the empty string"),
+    ));
+    items.push(Item::demand(
+        "source.writer",
+        !facts.read_only,
+        if facts.read_only { "read-only" } else { "read-write" },
+        "use the cluster's writer endpoint",
+    ));
+    if facts.has_gtids() {
+        items.push(Item::pass("source.gtid", "positions are GTID sets"));
+    } else {
+        items.push(Item::demand(
+            "source.binlog_order_commits",
+            facts.order_commits,
+            "without GTIDs, commits must become visible in the order of the binary log",
+            "set gtid_mode=ON, or binlog_order_commits=ON",
+        ));
+        items.push(Item::warn(
+            "source.gtid",
+            format!("gtid_mode is {}: positions are file offsets, good only for this one server", facts.gtid_mode),
+            "a failover of the source will stop the task; set gtid_mode=ON to survive it",
+        ));
+    }
+}
+
+async fn replica(facts: &Facts, conn: &mut Conn, wish: &Wish<'_>, items: &mut Vec<Item>) {
+    let client = "GRANT REPLICATION CLIENT ON *.* TO the source account";
+    match facts::position(facts, conn).await {
+        Ok(position) => items.push(Item::pass("source.replication_client", format!("the binary log ends at {position}"))),
+        Err(_) if !facts.log_bin => {}
+        Err(fault) => items.push(Item::fail("source.replication_client", fault.detail, client)),
+    }
+    let slave = "GRANT REPLICATION SLAVE ON *.* TO the source account";
+    match facts::replicas(facts, conn).await {
+        Ok(ids) if ids.contains(&u64::from(wish.server_id)) || facts.server_id == u64::from(wish.server_id) => {
+            let detail = format!("server_id {} is in use at the source", wish.server_id);
+            items.push(Item::warn("source.server_id", detail, "unless that is this task's own former connection, set another task.server_id"));
+        }
+        Ok(_) => items.push(Item::pass("source.server_id", format!("{} is free", wish.server_id))),
+        Err(fault) => items.push(Item::fail("source.replication_slave", fault.detail, slave)),
+    }
+}

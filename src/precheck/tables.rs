@@ -1,0 +1,125 @@
+//! What the selected tables must be, on both ends.
+
+use std::collections::BTreeSet;
+
+use super::source::Found as Source;
+use super::target::Found as Target;
+use super::{Item, Wish};
+use crate::fault::{Code, Fault, Side};
+use crate::source::catalog;
+use crate::source::facts;
+use crate::{source, target};
+
+/// At most so many tables are named in an item; the rest is counted.
+const NAMED: usize = 5;
+
+fn name_some(names: &[String]) -> String {
+    let shown = names.iter().take(NAMED).cloned().collect::<Vec<_>>().join("; ");
+    if names.len() > NAMED { format!("{shown}; and {} more", names.len() - NAMED) } else { shown }
+}
+
+pub async fn examine(from: &mut Source, to: &mut Target, wish: &Wish<'_>, items: &mut Vec<Item>) {
+    if let Err(fault) = on_source(from, wish, items).await {
+        items.push(Item::of_fault("source.tables", &fault));
+    }
+    if let Err(fault) = on_target(from, to, wish, items).await {
+        items.push(Item::of_fault("target.tables", &fault));
+    }
+}
+
+async fn on_source(from: &mut Source, wish: &Wish<'_>, items: &mut Vec<Item>) -> Result<(), Fault> {
+    let schemas: BTreeSet<String> = from.tables.iter().map(|listed| listed.name.schema.clone()).collect();
+    let (mut unsupported, mut keyless) = (Vec::new(), Vec::new());
+    for schema in &schemas {
+        for (name, described) in catalog::describe(Side::Source, &mut from.conn, schema).await? {
+            if !wish.selection.includes(&name.schema, &name.table) {
+                continue;
+            }
+            match described {
+                Err(fault) => unsupported.push(fault.detail),
+                Ok(table) if table.key_columns().is_none() && from.tables.iter().any(|listed| listed.name == name) => {
+                    keyless.push(name);
+                }
+                Ok(_) => {}
+            }
+        }
+    }
+    for listed in &from.tables {
+        if !listed.engine.eq_ignore_ascii_case("InnoDB") {
+            unsupported.push(format!("{} is of engine {}: only InnoDB is carried", listed.name, listed.engine));
+        }
+    }
+    let remedy = Code::TableUnsupported.remedy();
+    items.push(Item::demand("source.tables", unsupported.is_empty(), describe_list(&unsupported, "every table can be carried"), remedy));
+    let mut unreadable = Vec::new();
+    for listed in &from.tables {
+        if let Err(fault) = catalog::readable(&mut from.conn, &listed.name).await {
+            unreadable.push(fault.detail);
+        }
+    }
+    items.push(Item::demand("source.select", unreadable.is_empty(), describe_list(&unreadable, "every table can be read"), "GRANT SELECT, SHOW VIEW ON each selected schema to the source account"));
+    if wish.migrate.copy() && !keyless.is_empty() {
+        let names: Vec<String> = keyless.iter().map(ToString::to_string).collect();
+        let probe = source::may_lock(&mut from.conn, &keyless).await;
+        items.push(match probe {
+            Ok(()) => Item::pass("source.keyless", format!("copied under a short table lock: {}", name_some(&names))),
+            Err(fault) => Item::fail(
+                "source.keyless",
+                format!("without a primary or unique key: {} ({})", name_some(&names), fault.detail),
+                "GRANT LOCK TABLES on the schema to the source account, add a primary key, or exclude the tables",
+            ),
+        });
+    }
+    cascades(from, wish, items).await
+}
+
+async fn cascades(from: &mut Source, wish: &Wish<'_>, items: &mut Vec<Item>) -> Result<(), Fault> {
+    if facts::logs_cascades(&mut from.conn).await? {
+        return Ok(());
+    }
+    let found: Vec<String> = catalog::cascades(Side::Source, &mut from.conn)
+        .await?
+        .into_iter()
+        .filter(|cascade| wish.selection.includes(&cascade.child.schema, &cascade.child.table))
+        .map(|cascade| format!("{} of {}", cascade.constraint, cascade.child))
+        .collect();
+    items.push(Item::demand(
+        "source.cascades",
+        found.is_empty(),
+        describe_list(&found, "no foreign key changes rows by itself"),
+        "the source does not log what CASCADE and SET NULL do, and this version does not repeat it: exclude the tables",
+    ));
+    Ok(())
+}
+
+fn describe_list(found: &[String], none: &str) -> String {
+    if found.is_empty() { none.to_owned() } else { name_some(found) }
+}
+
+async fn on_target(from: &Source, to: &mut Target, wish: &Wish<'_>, items: &mut Vec<Item>) -> Result<(), Fault> {
+    if to.resumed {
+        items.push(Item::pass("target.tables", "the task is being resumed"));
+        return Ok(());
+    }
+    let there = catalog::list(Side::Target, &mut to.conn, wish.selection).await?;
+    let mut filled = Vec::new();
+    for listed in there.iter().filter(|listed| from.tables.iter().any(|source| source.name == listed.name)) {
+        if wish.migrate.copy() && target::has_rows(&mut to.conn, &listed.name).await? {
+            filled.push(listed.name.to_string());
+        }
+    }
+    items.push(Item::demand("target.tables", filled.is_empty(), describe_list(&filled, "no selected table holds rows"), Code::TargetNotEmpty.remedy()));
+    let missing: Vec<String> = from
+        .tables
+        .iter()
+        .filter(|listed| !there.iter().any(|target| target.name == listed.name))
+        .map(|listed| listed.name.to_string())
+        .collect();
+    if !wish.migrate.schema() && !missing.is_empty() {
+        items.push(Item::fail("target.schema", name_some(&missing), "the tables are not on the target: create them, or set migrate.schema = true"));
+    }
+    if target::has_triggers(&mut to.conn, &there.iter().map(|listed| listed.name.clone()).collect::<Vec<_>>()).await? {
+        items.push(Item::fail("target.triggers", "selected tables have triggers on the target", "drop them until the cutover: their effects arrive from the source as rows"));
+    }
+    Ok(())
+}

@@ -1,0 +1,87 @@
+//! The start: prechecks, then either take the task over or begin it.
+
+use super::Replicator;
+use crate::checkpoint::Checkpoint;
+use crate::conn::Purpose;
+use crate::fault::{Fault, Side};
+use crate::model::phase::Phase;
+use crate::model::position::Position;
+use crate::model::table::TableName;
+use crate::precheck::{self, Outcome, Wish};
+use crate::source::{self, catalog, facts};
+use crate::{schema, target};
+
+/// Makes the task ours and returns the epoch that it is ours under.
+pub async fn take(replicator: &Replicator) -> Result<u64, Fault> {
+    let charter = &replicator.charter;
+    // Both ends first: what is down now is waited for, and only what answers is examined.
+    drop(source::connect(&charter.source, Purpose::Catalog).await?);
+    let mut conn = target::connect(&charter.target, Purpose::Catalog).await?;
+    let wish = Wish {
+        task: &charter.task,
+        server_id: charter.server_id,
+        selection: &charter.selection,
+        migrate: charter.migrate,
+    };
+    let items = precheck::examine(&charter.source, &charter.target, &wish).await;
+    for item in &items {
+        match item.outcome {
+            Outcome::Pass => tracing::debug!(item = item.name, detail = item.detail, "precheck passed"),
+            Outcome::Warn => tracing::warn!(item = item.name, detail = item.detail, remedy = item.remedy, "precheck"),
+            Outcome::Fail => tracing::info!(item = item.name, detail = item.detail, remedy = item.remedy, "precheck failed"),
+        }
+    }
+    if let Some(fault) = precheck::fault(&items) {
+        return Err(fault);
+    }
+    target::state::create(&mut conn).await?;
+    let checkpoint = match target::state::take_over(&mut conn, &charter.task).await? {
+        Some(checkpoint) => {
+            tracing::info!(position = %checkpoint.position, epoch = checkpoint.epoch, "resuming");
+            checkpoint
+        }
+        None => begin(replicator, &mut conn).await?,
+    };
+    Ok(checkpoint.epoch)
+}
+
+/// A new task: position first, then the schema, then the checkpoint.
+async fn begin(replicator: &Replicator, conn: &mut target::Conn) -> Result<Checkpoint, Fault> {
+    let charter = &replicator.charter;
+    let mut source = source::connect(&charter.source, Purpose::Catalog).await?;
+    let facts = facts::read(Side::Source, &mut source).await?;
+    let mut position = if charter.migrate.stream() {
+        facts::position(&facts, &mut source).await?
+    } else {
+        Position::default()
+    };
+    if facts.has_gtids() {
+        // What is executed is visible; the end of the binary log may not be, yet.
+        position.gtids = facts::executed(&mut source).await?;
+    } else {
+        position.gtids = Default::default();
+    }
+    let names: Vec<TableName> = catalog::list(Side::Source, &mut source, &charter.selection)
+        .await?
+        .into_iter()
+        .map(|listed| listed.name)
+        .collect();
+    replicator.enter(Phase::Schema);
+    if charter.migrate.schema() {
+        schema::create(&charter.source, &charter.target, &names).await?;
+    }
+    let theirs = schema::describe(Side::Source, &charter.source, &names).await?;
+    let ours = schema::describe(Side::Target, &charter.target, &names).await?;
+    schema::compare(&theirs, &ours)?;
+    let checkpoint = Checkpoint {
+        epoch: 1,
+        sequence: 0,
+        phase: Phase::Copy,
+        source_uuid: facts.uuid.clone(),
+        position,
+        committed_at_micros: 0,
+    };
+    target::state::begin(conn, &charter.task, &checkpoint, &names).await?;
+    tracing::info!(position = %checkpoint.position, tables = names.len(), "a new task begins");
+    Ok(checkpoint)
+}

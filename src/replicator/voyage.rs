@@ -1,0 +1,346 @@
+//! One voyage: from the checkpoint until something ends it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Instant;
+
+use tokio::sync::{Semaphore, mpsc, watch as channel};
+use tokio::task::JoinSet;
+
+use super::{Replicator, watch};
+use crate::apply::{self, Applied, Merger, Writing};
+use crate::checkpoint::Checkpoint;
+use crate::conn::Purpose;
+use crate::copy::{self, Copying, Pending, Progress};
+use crate::fault::{Code, Fault, Side};
+use crate::model::change::StreamItem;
+use crate::model::overlap::{Overlap, Overlaps, Stage, passed};
+use crate::model::phase::Phase;
+use crate::model::position::{FilePosition, Mark};
+use crate::model::table::{Table, TableName};
+use crate::observe::snapshot::{Position as ShownPosition, TableProgress, TableState};
+use crate::schema;
+use crate::source::binlog::{self, Framed, Start};
+use crate::source::facts::{self, Facts};
+use crate::source::fence::{self, Assemble};
+use crate::source::{self, catalog};
+use crate::stream::assemble::Assembler;
+use crate::stream::{self, Lane};
+use crate::target::state::{CopyState, TableLine};
+use crate::target::{self, writer};
+
+/// Batches that wait rendered: one, so that the writer never waits for rendering, and memory stays bounded.
+const PARTS: usize = 1;
+
+/// What a voyage finds out before it sets off.
+struct Chart {
+    facts: Arc<Facts>,
+    tables: Arc<HashMap<TableName, Arc<Table>>>,
+    overlaps: Arc<Overlaps>,
+    pending: Vec<Pending>,
+}
+
+impl Assemble for Assembler {
+    fn feed(&mut self, framed: Framed) -> Result<Option<StreamItem>, Fault> {
+        Assembler::feed(self, framed)
+    }
+}
+
+/// A voyage that is ready to set off.
+pub struct Voyage {
+    chart: Chart,
+    checkpoint: Checkpoint,
+    writer: writer::Writer,
+    epoch: u64,
+}
+
+/// Reads where we are and passes the fence.
+pub async fn prepare(replicator: &Replicator, epoch: u64) -> Result<Voyage, Fault> {
+    let charter = &replicator.charter;
+    let writer = writer::open(&charter.target, &charter.task, epoch).await?;
+    let checkpoint = writer.checkpoint().clone();
+    let chart = survey(replicator, epoch, &checkpoint).await?;
+    if charter.migrate.stream() && !chart.pending.is_empty() {
+        let mut assembler = assembler(replicator, &chart, &checkpoint);
+        fence::pass(&charter.source, charter.server_id, &chart.facts, &checkpoint.position, &mut assembler).await?;
+    }
+    Ok(Voyage { chart, checkpoint, writer, epoch })
+}
+
+fn assembler(replicator: &Replicator, chart: &Chart, checkpoint: &Checkpoint) -> Assembler {
+    let selection = Arc::clone(&replicator.charter.selection);
+    Assembler::new(selection, Arc::clone(&chart.tables), checkpoint.position.clone())
+}
+
+impl Voyage {
+    /// Goes on until stopped; `Ok` also when there was nothing but a copy to do and it is done.
+    pub async fn sail(self, replicator: &Replicator) -> Result<(), Fault> {
+        let charter = &replicator.charter;
+        let Self { chart, checkpoint, writer, epoch } = self;
+        let position = &checkpoint.position;
+        let complete = chart.overlaps.values().all(|overlap| watch::is_complete(overlap, &chart.facts.uuid, position));
+        replicator.enter(if complete { Phase::Stream } else { Phase::Copy });
+        let mut crew = JoinSet::new();
+        let copying = charter.migrate.copy() && !chart.pending.is_empty();
+        if copying {
+            let work = copy::copy(copying_of(replicator, &chart, epoch), chart.pending.clone());
+            crew.spawn(async move { (Hand::Copy, work.await) });
+        }
+        if charter.migrate.stream() {
+            set_up_lane(replicator, &chart, &checkpoint, writer, &mut crew).await?;
+        } else if !copying {
+            return Ok(());
+        }
+        replicator.observer.update(|snapshot| snapshot.retries.last = None);
+        loop {
+            let ended = tokio::select! {
+                ended = crew.join_next() => ended,
+                () = replicator.stop.cancelled(), if !charter.migrate.stream() => return Ok(()),
+            };
+            let Some(ended) = ended else {
+                return Err(Fault::new(Code::Internal, "every task of the lane ended, and none said why"));
+            };
+            let (hand, outcome) = ended.map_err(|error| Fault::new(Code::Internal, format!("a task ended: {error}")))?;
+            outcome?;
+            match hand {
+                Hand::Copy if charter.migrate.stream() => tracing::info!("the copy is complete"),
+                Hand::Copy => return Ok(()),
+                Hand::Writer if replicator.stop.is_cancelled() => return Ok(()),
+                // The pump and the merger end in silence when the next of the lane has failed; its fault follows.
+                Hand::Pump | Hand::Merger | Hand::Writer | Hand::Watch => {}
+            }
+        }
+    }
+}
+
+/// Who ended.
+#[derive(Debug, Clone, Copy)]
+enum Hand {
+    Pump,
+    Merger,
+    Writer,
+    Copy,
+    Watch,
+}
+
+fn copying_of(replicator: &Replicator, chart: &Chart, epoch: u64) -> Copying {
+    let charter = &replicator.charter;
+    Copying {
+        source: charter.source.clone(),
+        target: charter.target.clone(),
+        facts: Arc::clone(&chart.facts),
+        task: charter.task.clone(),
+        epoch,
+        settings: charter.copy.clone(),
+        limits: replicator.knobs.limits.subscribe(),
+        paused: replicator.knobs.paused.subscribe(),
+        observer: replicator.observer.clone(),
+        progress: Arc::new(Progress::new(Instant::now())),
+    }
+}
+
+async fn set_up_lane(
+    replicator: &Replicator,
+    chart: &Chart,
+    checkpoint: &Checkpoint,
+    writer: writer::Writer,
+    crew: &mut JoinSet<(Hand, Result<(), Fault>)>,
+) -> Result<(), Fault> {
+    let charter = &replicator.charter;
+    let start = if chart.facts.has_gtids() {
+        Start::Gtids(checkpoint.position.gtids.clone())
+    } else {
+        Start::File(checkpoint.position.file.clone())
+    };
+    let reader = binlog::open(&charter.source, charter.server_id, &start).await?;
+    let assembler = assembler(replicator, chart, checkpoint);
+    let (applied, _) = channel::channel(Applied { position: checkpoint.position.clone(), ..Applied::default() });
+    let (items, received_items) = mpsc::channel(stream::ITEMS);
+    let (parts, received_parts) = mpsc::channel(PARTS);
+    let received = Arc::new(AtomicU64::new(0));
+    let (read, read_position) = channel::channel(FilePosition::default());
+    let lane = Lane { items, budget: Arc::new(Semaphore::new(stream::BUDGET_KIB)), received: Arc::clone(&received), read };
+    let observer = replicator.observer.clone();
+    let pump = stream::pump(reader, assembler, lane, observer.clone());
+    let uuid = chart.facts.uuid.clone();
+    let merger = Merger::new(charter.apply.clone(), Arc::clone(&chart.overlaps), uuid.clone(), checkpoint.position.clone());
+    let merging = apply::merge(merger, received_items, parts, observer.clone());
+    let writing = apply::write(
+        Writing {
+            writer,
+            source_uuid: uuid.clone(),
+            phase: replicator.knobs.phase.subscribe(),
+            limits: replicator.knobs.limits.subscribe(),
+            paused: replicator.knobs.paused.subscribe(),
+            applied: applied.clone(),
+            observer: observer.clone(),
+            stop: replicator.stop.clone(),
+        },
+        received_parts,
+    );
+    let (phases, mut wished) = mpsc::channel(4);
+    let watching = watch::watch(watch::Watch {
+        source: charter.source.clone(),
+        facts: Arc::clone(&chart.facts),
+        overlaps: Arc::clone(&chart.overlaps),
+        applied: applied.subscribe(),
+        read: read_position,
+        received,
+        observer,
+        phases,
+    });
+    crew.spawn(async move { (Hand::Pump, pump.await) });
+    crew.spawn(async move { (Hand::Merger, merging.await) });
+    crew.spawn(async move { (Hand::Writer, writing.await) });
+    crew.spawn(async move { (Hand::Watch, watching.await) });
+    let phase = replicator.knobs.phase.clone();
+    let observer = replicator.observer.clone();
+    crew.spawn(async move {
+        while let Some(next) = wished.recv().await {
+            super::enter(&phase, &observer, next);
+        }
+        (Hand::Watch, Ok(()))
+    });
+    Ok(())
+}
+
+/// Reads both ends: what server this is, what the ledger says, what the tables are.
+async fn survey(replicator: &Replicator, epoch: u64, checkpoint: &Checkpoint) -> Result<Chart, Fault> {
+    let charter = &replicator.charter;
+    let mut source = source::connect(&charter.source, Purpose::Catalog).await?;
+    let mut target = target::connect(&charter.target, Purpose::Catalog).await?;
+    let facts = facts::read(Side::Source, &mut source).await?;
+    let target_facts = facts::read(Side::Target, &mut target).await?;
+    same_source(&facts, checkpoint, &mut source).await?;
+    let listed = catalog::list(Side::Source, &mut source, &charter.selection).await?;
+    let mut lines = target::state::tables(&mut target, &charter.task).await?;
+    let names: Vec<TableName> = lines.iter().map(|line| line.name.clone()).collect();
+    let tables = Arc::new(schema::describe(Side::Target, &charter.target, &names).await?);
+    if facts.uuid != checkpoint.source_uuid {
+        move_marks(&mut lines, replicator, epoch, checkpoint, &facts, &mut source, &mut target).await?;
+    }
+    let estimate = |name: &TableName| listed.iter().find(|table| table.name == *name).map_or(0, |table| table.rows_estimated);
+    let mut overlaps = Overlaps::new();
+    let mut pending = Vec::new();
+    for line in &lines {
+        let stage = match &line.state {
+            _ if !charter.migrate.copy() => Stage::Strict,
+            CopyState::Pending | CopyState::Copying { .. } => Stage::Copying,
+            CopyState::Copied { mark } => Stage::Until(mark.clone()),
+            CopyState::Snapshot { mark } => Stage::Snapshot(mark.clone()),
+        };
+        let overlap = Arc::new(Overlap::new(stage.clone()));
+        if stage == Stage::Copying
+            && let Some(table) = tables.get(&line.name)
+        {
+            let upto = if let CopyState::Copying { upto } = &line.state { Some(upto.clone()) } else { None };
+            pending.push(Pending {
+                table: Arc::clone(table),
+                overlap: Arc::clone(&overlap),
+                rows_estimated: estimate(&line.name),
+                upto,
+            });
+        }
+        overlaps.insert(line.name.clone(), overlap);
+    }
+    show(replicator, &facts, &target_facts, checkpoint, &lines, &estimate);
+    Ok(Chart { facts: Arc::new(facts), tables, overlaps: Arc::new(overlaps), pending })
+}
+
+/// The position must belong to this server's history.
+async fn same_source(facts: &Facts, checkpoint: &Checkpoint, conn: &mut source::Conn) -> Result<(), Fault> {
+    if facts.has_gtids() {
+        let purged = facts::purged(conn).await?;
+        if !checkpoint.position.gtids.contains_all(&purged) {
+            let missing = purged.count_missing_in(&checkpoint.position.gtids);
+            return Err(Fault::new(Code::StreamLost, format!("{missing} transactions that were not applied are purged at the source")));
+        }
+        let executed = facts::executed(conn).await?;
+        if !executed.contains_all(&checkpoint.position.gtids) && facts.uuid != checkpoint.source_uuid {
+            let detail = "the source lacks transactions that were applied: it is not the server, or not the history, that this task began with";
+            return Err(Fault::new(Code::SourceChanged, detail));
+        }
+        return Ok(());
+    }
+    if facts.uuid == checkpoint.source_uuid {
+        return Ok(());
+    }
+    let detail = format!("server_uuid was {}, now it is {}, and without GTIDs a position is good for one server only", checkpoint.source_uuid, facts.uuid);
+    Err(Fault::new(Code::SourceChanged, detail))
+}
+
+/// The source has moved to another server (with GTIDs): marks in the old server's files get a new meaning.
+async fn move_marks(
+    lines: &mut [TableLine],
+    replicator: &Replicator,
+    epoch: u64,
+    checkpoint: &Checkpoint,
+    facts: &Facts,
+    source: &mut source::Conn,
+    target: &mut target::Conn,
+) -> Result<(), Fault> {
+    let position = facts::position(facts, source).await?;
+    let now = Mark { server_uuid: facts.uuid.clone(), file: position.file };
+    for line in lines {
+        let (CopyState::Copied { mark } | CopyState::Snapshot { mark }) = &mut line.state else { continue };
+        let behind = !passed(mark, &checkpoint.source_uuid, &checkpoint.position);
+        if matches!(&line.state, CopyState::Snapshot { .. }) {
+            if behind {
+                let detail = format!("{} has no key, and the source moved before the stream had passed its snapshot", line.name);
+                return Err(Fault::new(Code::SourceChanged, detail));
+            }
+            continue;
+        }
+        // Everything that was visible when the chunks were read lies before the new server's present end: a later mark is
+        // always right, it only keeps the table idempotent for longer.
+        let mut ledger =
+            target::chunk::Ledger { conn: target, task: &replicator.charter.task, epoch, table: &line.name };
+        ledger.copied(&now).await?;
+        line.state = CopyState::Copied { mark: now.clone() };
+    }
+    Ok(())
+}
+
+fn show(
+    replicator: &Replicator,
+    facts: &Facts,
+    target: &Facts,
+    checkpoint: &Checkpoint,
+    lines: &[TableLine],
+    estimate: &dyn Fn(&TableName) -> u64,
+) {
+    let mut tables: Vec<TableProgress> = lines
+        .iter()
+        .map(|line| TableProgress {
+            name: line.name.to_string(),
+            state: match line.state {
+                CopyState::Pending => TableState::Pending,
+                CopyState::Copying { .. } => TableState::Copying,
+                CopyState::Copied { .. } => TableState::Copied,
+                CopyState::Snapshot { .. } => TableState::Streaming,
+            },
+            rows_copied: line.rows,
+            rows_estimated: estimate(&line.name),
+            bytes_copied: line.bytes,
+        })
+        .collect();
+    tables.sort_by(|a, b| a.name.cmp(&b.name));
+    replicator.observer.update(|snapshot| {
+        snapshot.source.server_version.clone_from(&facts.version);
+        snapshot.target.server_version.clone_from(&target.version);
+        snapshot.applied = shown(&checkpoint.position);
+        snapshot.copy.rows = tables.iter().map(|table| table.rows_copied).sum();
+        snapshot.copy.bytes = tables.iter().map(|table| table.bytes_copied).sum();
+        snapshot.tables = tables;
+    });
+}
+
+/// A position as `/status` has it.
+pub fn shown(position: &crate::model::position::Position) -> ShownPosition {
+    ShownPosition {
+        gtid_set: position.gtids.to_string(),
+        file: position.file.file.clone(),
+        pos: position.file.offset,
+    }
+}

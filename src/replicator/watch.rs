@@ -1,0 +1,226 @@
+//! The watch: once a second it asks the source where it stands, and tells the world how far behind we are.
+//!
+//! Lag is measured by positions, not by clocks: each second the source's position is written down with our own time; the lag is
+//! the age of the oldest such position that has not been reached yet. An idle source is no lag, a wrong clock on either side
+//! changes nothing, and when the source cannot be asked the lag is unknown, not zero.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, watch as channel};
+
+use crate::apply::Applied;
+use crate::conn::{Endpoint, Purpose};
+use crate::fault::Fault;
+use crate::model::overlap::{Overlap, Overlaps, Stage, passed};
+use crate::model::phase::Phase;
+use crate::model::position::{FilePosition, Position};
+use crate::observe::Observer;
+use crate::observe::snapshot::{Snapshot, TableState};
+use crate::source::facts::{self, Facts};
+use crate::source;
+
+use super::voyage::shown;
+
+const PERIOD: Duration = Duration::from_secs(1);
+/// Positions written down; older ones are thinned out, which rounds a long lag up by at most its age's share.
+const SAMPLES: usize = 3600;
+
+/// What the watch looks at.
+pub struct Watch {
+    pub source: Endpoint,
+    pub facts: Arc<Facts>,
+    pub overlaps: Arc<Overlaps>,
+    pub applied: channel::Receiver<Applied>,
+    pub read: channel::Receiver<FilePosition>,
+    pub received: Arc<AtomicU64>,
+    pub observer: Observer,
+    pub phases: mpsc::Sender<Phase>,
+}
+
+/// Positions of the source that have not been reached, oldest first.
+#[derive(Debug, Default)]
+pub struct Milestones(VecDeque<(Instant, FilePosition)>);
+
+impl Milestones {
+    pub fn note(&mut self, now: Instant, position: FilePosition) {
+        if self.0.back().is_none_or(|(_, last)| *last != position) {
+            if self.0.len() >= SAMPLES {
+                // Keep the oldest and every other one behind it.
+                let mut keep = false;
+                self.0.retain(|_| {
+                    keep = !keep;
+                    keep
+                });
+            }
+            self.0.push_back((now, position));
+        }
+    }
+
+    /// How old the oldest position is that `reached` has not reached; zero when there is none.
+    pub fn lag(&mut self, now: Instant, reached: &FilePosition) -> Duration {
+        while self.0.front().is_some_and(|(_, position)| reached.reaches(position)) {
+            self.0.pop_front();
+        }
+        self.0.front().map_or(Duration::ZERO, |(noted, _)| now.saturating_duration_since(*noted))
+    }
+}
+
+/// What is counted from one look to the next.
+#[derive(Debug, Clone, Copy, Default)]
+struct Counts {
+    transactions: u64,
+    rows: u64,
+    copied: u64,
+}
+
+impl Counts {
+    fn of(snapshot: &Snapshot) -> Self {
+        let stream = &snapshot.stream;
+        Self {
+            transactions: stream.transactions,
+            rows: stream.rows_inserted + stream.rows_updated + stream.rows_deleted,
+            copied: snapshot.copy.rows,
+        }
+    }
+}
+
+/// Watches until the source cannot be asked any more.
+pub async fn watch(watch: Watch) -> Result<(), Fault> {
+    let mut conn = source::connect(&watch.source, Purpose::Rows).await?;
+    let mut tick = tokio::time::interval(PERIOD);
+    let (mut to_read, mut to_apply) = (Milestones::default(), Milestones::default());
+    let mut before = (Instant::now(), Counts::of(&watch.observer.snapshot()));
+    loop {
+        tick.tick().await;
+        let position = facts::position(&watch.facts, &mut conn).await?;
+        let now = Instant::now();
+        let applied = watch.applied.borrow().clone();
+        to_read.note(now, position.file.clone());
+        to_apply.note(now, position.file.clone());
+        let read_lag = to_read.lag(now, &watch.read.borrow());
+        let lag = to_apply.lag(now, &applied.position.file);
+        let backlog = watch.received.load(Ordering::Relaxed).saturating_sub(applied.transactions);
+        let same_file = position.file.file == applied.position.file.file;
+        let backlog_bytes = same_file.then(|| position.file.offset.saturating_sub(applied.position.file.offset));
+        let counts = Counts::of(&watch.observer.snapshot());
+        let seconds = (now - before.0).as_secs_f64().max(0.001);
+        let rate = |new: u64, old: u64| new.saturating_sub(old) as f64 / seconds;
+        let complete = watch.tables(&applied);
+        watch.observer.update(|snapshot| {
+            snapshot.source.position = shown(&position);
+            snapshot.applied = shown(&applied.position);
+            snapshot.read_lag_seconds = Some(read_lag.as_secs_f64());
+            snapshot.lag_seconds = Some(lag.as_secs_f64());
+            snapshot.backlog_transactions = backlog;
+            snapshot.backlog_bytes = backlog_bytes;
+            snapshot.stream.transactions_per_second = rate(counts.transactions, before.1.transactions);
+            snapshot.stream.rows_per_second = rate(counts.rows, before.1.rows);
+            snapshot.copy.rows_per_second = rate(counts.copied, before.1.copied);
+            let left: u64 = snapshot
+                .tables
+                .iter()
+                .filter(|table| matches!(table.state, TableState::Pending | TableState::Copying))
+                .map(|table| table.rows_estimated.saturating_sub(table.rows_copied))
+                .sum();
+            snapshot.copy.eta_seconds =
+                (snapshot.copy.rows_per_second > 0.0).then(|| left as f64 / snapshot.copy.rows_per_second);
+        });
+        before = (now, counts);
+        watch.forget_burials(&mut conn).await?;
+        let phase = if complete { Phase::Stream } else { Phase::Copy };
+        // Full only when the conductor is behind: the next look says it again.
+        let _ = watch.phases.try_send(phase);
+    }
+}
+
+/// Whether a table is copied and past its overlap at `position`.
+pub fn is_complete(overlap: &Overlap, server_uuid: &str, position: &Position) -> bool {
+    match overlap.stage() {
+        Stage::Copying => false,
+        Stage::Until(mark) => passed(&mark, server_uuid, position),
+        Stage::Snapshot(_) | Stage::Strict => true,
+    }
+}
+
+impl Watch {
+    /// Updates each table's state; true when every table is copied and past its overlap.
+    fn tables(&self, applied: &Applied) -> bool {
+        let states: Vec<(String, Option<TableState>)> = self
+            .overlaps
+            .iter()
+            .map(|(name, overlap)| {
+                let state = match overlap.stage() {
+                    _ if is_complete(overlap, &self.facts.uuid, &applied.position) => Some(TableState::Streaming),
+                    // The copy itself says how far it is.
+                    Stage::Copying => None,
+                    Stage::Until(_) | Stage::Snapshot(_) | Stage::Strict => Some(TableState::Copied),
+                };
+                (name.to_string(), state)
+            })
+            .collect();
+        let complete = states.iter().all(|(_, state)| *state == Some(TableState::Streaming));
+        self.observer.update(|snapshot| {
+            for (name, state) in states {
+                if let Some(state) = state
+                    && let Ok(at) = snapshot.tables.binary_search_by(|table| table.name.cmp(&name))
+                    && let Some(table) = snapshot.tables.get_mut(at)
+                {
+                    table.state = state;
+                }
+            }
+        });
+        complete
+    }
+
+    /// Lets go of buried keys whose deletes have become visible on the source.
+    async fn forget_burials(&self, conn: &mut source::Conn) -> Result<(), Fault> {
+        if !self.facts.has_gtids() || !self.overlaps.values().any(|overlap| overlap.has_burials()) {
+            return Ok(());
+        }
+        // In this order: what is settled now is in the applied position that is read after it.
+        let settled: Vec<_> = self.overlaps.values().map(|overlap| (overlap, overlap.settled())).collect();
+        let applied = self.applied.borrow().position.gtids.clone();
+        if facts::executed(conn).await?.contains_all(&applied) {
+            for (overlap, clock) in settled {
+                overlap.forget(clock);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(offset: u64) -> FilePosition {
+        FilePosition { file: "b.000001".into(), offset }
+    }
+
+    #[test]
+    fn an_idle_source_is_no_lag_and_a_stuck_applier_is() {
+        let (mut milestones, start) = (Milestones::default(), Instant::now());
+        let later = |seconds| start + Duration::from_secs(seconds);
+        for second in 0..10 {
+            milestones.note(later(second), at(100));
+        }
+        assert_eq!(milestones.lag(later(10), &at(100)), Duration::ZERO);
+        milestones.note(later(11), at(200));
+        milestones.note(later(12), at(300));
+        assert_eq!(milestones.lag(later(15), &at(150)), Duration::from_secs(4));
+        assert_eq!(milestones.lag(later(15), &at(200)), Duration::from_secs(3));
+    }
+
+    #[test]
+    fn a_long_lag_keeps_its_oldest_milestone() {
+        let (mut milestones, start) = (Milestones::default(), Instant::now());
+        for second in 0..10_000_u64 {
+            milestones.note(start + Duration::from_secs(second), at(second + 10));
+        }
+        assert!(milestones.0.len() <= SAMPLES);
+        assert_eq!(milestones.lag(start + Duration::from_secs(10_000), &at(4)), Duration::from_secs(10_000));
+    }
+}

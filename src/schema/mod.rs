@@ -1,0 +1,85 @@
+//! Tables on the target, as the source defines them.
+//!
+//! Definitions come from `SHOW CREATE TABLE` and are run as they are, never rebuilt from parts. A table that is there already is
+//! left alone when it fits. Afterwards both catalogs are read and compared: columns, types, keys. From here on the target's
+//! catalog is what the stream's rows must fit.
+//!
+//! Every step may be repeated: a crash in the middle leaves tables that the next start finds fitting and empty.
+//!
+//! Views, triggers, routines and events are not created by this version.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use crate::conn::{Endpoint, Purpose};
+use crate::fault::{Code, Fault, Side};
+use crate::model::table::{Table, TableName};
+use crate::source::{self, catalog};
+use crate::sql::Ident;
+use crate::target;
+
+/// Creates what is missing of `names` on the target.
+pub async fn create(from: &Endpoint, to: &Endpoint, names: &[TableName]) -> Result<(), Fault> {
+    let mut source = source::connect(from, Purpose::Catalog).await?;
+    let mut target = target::connect(to, Purpose::Catalog).await?;
+    let schemas: BTreeSet<&str> = names.iter().map(|name| name.schema.as_str()).collect();
+    for schema in schemas {
+        let there = catalog::describe(Side::Target, &mut target, schema).await?;
+        let (charset, collation) = catalog::schema_defaults(&mut source, schema).await?;
+        if there.is_empty() {
+            let statement = format!(
+                "CREATE DATABASE IF NOT EXISTS {} DEFAULT CHARACTER SET {} COLLATE {}",
+                Ident(schema),
+                Ident(&charset),
+                Ident(&collation)
+            );
+            target::run(&mut target, statement).await.map_err(|fault| fault.at(format!("creating database {schema}")))?;
+        }
+        for name in names.iter().filter(|name| name.schema == schema && !there.contains_key(*name)) {
+            let definition = catalog::definition(Side::Source, &mut source, name).await?;
+            target::run(&mut target, format!("USE {}", Ident(schema))).await?;
+            target::run(&mut target, definition).await.map_err(|fault| {
+                // Whatever the server says here is about the definition, and definitions carry no rows.
+                Fault::new(if fault.code.class().is_some() { fault.code } else { Code::SchemaMismatch }, fault.detail)
+                    .at(format!("creating table {name}"))
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// The descriptions of `names` on one end.
+pub async fn describe(side: Side, endpoint: &Endpoint, names: &[TableName]) -> Result<HashMap<TableName, Arc<Table>>, Fault> {
+    let mut conn = match side {
+        Side::Source => source::connect(endpoint, Purpose::Catalog).await?,
+        Side::Target => target::connect(endpoint, Purpose::Catalog).await?,
+    };
+    let schemas: BTreeSet<&str> = names.iter().map(|name| name.schema.as_str()).collect();
+    let mut tables = HashMap::new();
+    for schema in schemas {
+        for (name, described) in catalog::describe(side, &mut conn, schema).await? {
+            if names.contains(&name) {
+                tables.insert(name, Arc::new(described?));
+            }
+        }
+    }
+    match names.iter().find(|name| !tables.contains_key(*name)) {
+        None => Ok(tables),
+        Some(name) => Err(Fault::new(Code::SchemaMismatch, format!("{name} is not on the {}", side.as_str()))),
+    }
+}
+
+/// Compares both ends' descriptions.
+pub fn compare(source: &HashMap<TableName, Arc<Table>>, target: &HashMap<TableName, Arc<Table>>) -> Result<(), Fault> {
+    for (name, theirs) in source {
+        let difference = match target.get(name) {
+            None => Some("it is not on the target".to_owned()),
+            Some(ours) => ours.difference(theirs),
+        };
+        if let Some(difference) = difference {
+            let detail = format!("{name} differs between target (here) and source (there): {difference}");
+            return Err(Fault::new(Code::SchemaMismatch, detail));
+        }
+    }
+    Ok(())
+}

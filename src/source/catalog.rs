@@ -1,0 +1,214 @@
+//! A server's tables, read from its catalog. The same reader serves both ends: descriptions are compared, so they must be made
+//! the same way.
+
+use std::collections::HashMap;
+
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Row};
+
+use crate::conn::diagnose;
+use crate::fault::{Code, Fault, Side};
+use crate::model::selection::Selection;
+use crate::model::table::{Column, ColumnKind, Key, RowKey, Table, TableName};
+use crate::sql::{qualified, quoted};
+
+/// A table of a server, with what only the precheck and the copy ask for.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    pub name: TableName,
+    pub engine: String,
+    pub rows_estimated: u64,
+}
+
+/// The base tables of a server that the selection includes.
+pub async fn list(side: Side, conn: &mut Conn, selection: &Selection) -> Result<Vec<Listed>, Fault> {
+    let rows: Vec<(String, String, Option<String>, Option<u64>)> = conn
+        .query(
+            "SELECT TABLE_SCHEMA, TABLE_NAME, ENGINE, TABLE_ROWS FROM information_schema.TABLES WHERE TABLE_TYPE='BASE TABLE' \
+             AND TABLE_SCHEMA NOT IN ('mysql','sys','information_schema','performance_schema','polarferry') \
+             ORDER BY TABLE_SCHEMA, TABLE_NAME",
+        )
+        .await
+        .map_err(|error| diagnose(side, &error))?;
+    Ok(rows
+        .into_iter()
+        .filter(|(schema, table, ..)| selection.includes(schema, table))
+        .map(|(schema, table, engine, rows)| Listed {
+            name: TableName { schema, table },
+            engine: engine.unwrap_or_default(),
+            rows_estimated: rows.unwrap_or(0),
+        })
+        .collect())
+}
+
+/// A foreign key whose action changes rows of the child on its own.
+#[derive(Debug, Clone)]
+pub struct Cascade {
+    pub child: TableName,
+    pub constraint: String,
+}
+
+/// Foreign keys with CASCADE, SET NULL or SET DEFAULT.
+pub async fn cascades(side: Side, conn: &mut Conn) -> Result<Vec<Cascade>, Fault> {
+    let rows: Vec<(String, String, String)> = conn
+        .query(
+            "SELECT CONSTRAINT_SCHEMA, TABLE_NAME, CONSTRAINT_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS \
+             WHERE UPDATE_RULE IN ('CASCADE','SET NULL','SET DEFAULT') OR DELETE_RULE IN ('CASCADE','SET NULL','SET DEFAULT')",
+        )
+        .await
+        .map_err(|error| diagnose(side, &error))?;
+    Ok(rows
+        .into_iter()
+        .map(|(schema, table, constraint)| Cascade { child: TableName { schema, table }, constraint })
+        .collect())
+}
+
+/// `SHOW CREATE TABLE`, as text.
+pub async fn definition(side: Side, conn: &mut Conn, name: &TableName) -> Result<String, Fault> {
+    let row: Option<Row> = conn
+        .query_first(format!("SHOW CREATE TABLE {}", qualified(name)))
+        .await
+        .map_err(|error| diagnose(side, &error).at(name))?;
+    row.and_then(|mut row| row.take::<String, _>(1))
+        .ok_or_else(|| Fault::new(Code::ServerError(side), format!("{name} has no definition")))
+}
+
+/// Whether the account may read the table's rows.
+pub async fn readable(conn: &mut Conn, name: &TableName) -> Result<(), Fault> {
+    let query = format!("SELECT 1 FROM {} LIMIT 0", qualified(name));
+    conn.query_drop(query).await.map_err(|error| diagnose(Side::Source, &error).at(name))
+}
+
+/// The default character set and collation of a schema.
+pub async fn schema_defaults(conn: &mut Conn, schema: &str) -> Result<(String, String), Fault> {
+    let query = format!(
+        "SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME={}",
+        quoted(schema)
+    );
+    let found: Option<(String, String)> = conn.query_first(query).await.map_err(|error| diagnose(Side::Source, &error))?;
+    found.ok_or_else(|| Fault::new(Code::ServerError(Side::Source), format!("schema {schema} is gone")))
+}
+
+/// The descriptions of all tables of one schema.
+pub async fn describe(side: Side, conn: &mut Conn, schema: &str) -> Result<HashMap<TableName, Result<Table, Fault>>, Fault> {
+    let mut tables: HashMap<TableName, Result<Table, Fault>> = HashMap::new();
+    let columns: Vec<Row> = conn
+        .query(format!(
+            "SELECT TABLE_NAME AS t, COLUMN_NAME AS c, DATA_TYPE AS d, COLUMN_TYPE AS y, IS_NULLABLE AS n, \
+             CHARACTER_MAXIMUM_LENGTH AS l, DATETIME_PRECISION AS p, EXTRA AS e FROM information_schema.COLUMNS \
+             WHERE TABLE_SCHEMA={} ORDER BY TABLE_NAME, ORDINAL_POSITION",
+            quoted(schema)
+        ))
+        .await
+        .map_err(|error| diagnose(side, &error))?;
+    for mut row in columns {
+        let name = TableName::new(schema, row.take::<String, _>("t").unwrap_or_default());
+        let table = tables.entry(name.clone()).or_insert_with(|| {
+            Ok(Table { name: name.clone(), columns: Vec::new(), row_key: RowKey::None, secondary_uniques: Vec::new() })
+        });
+        if let Ok(description) = table {
+            match column(&name, &mut row) {
+                Ok(column) => description.columns.push(column),
+                Err(fault) => *table = Err(fault),
+            }
+        }
+    }
+    for (name, indexes) in unique_indexes(side, conn, schema).await? {
+        if let Some(table) = tables.get_mut(&name)
+            && let Ok(description) = table
+            && let Err(fault) = add_keys(description, indexes)
+        {
+            *table = Err(fault);
+        }
+    }
+    Ok(tables)
+}
+
+fn column(table: &TableName, row: &mut Row) -> Result<Column, Fault> {
+    let mut text = |name: &str| row.take::<Option<String>, _>(name).flatten().unwrap_or_default();
+    let (name, data_type, type_text) = (text("c"), text("d").to_ascii_lowercase(), text("y").to_ascii_lowercase());
+    let (nullable, extra) = (text("n") == "YES", text("e").to_ascii_uppercase());
+    let length = row.take::<Option<u64>, _>("l").flatten().unwrap_or(0);
+    let fraction = row.take::<Option<u8>, _>("p").flatten().unwrap_or(0);
+    let kind = match data_type.as_str() {
+        "tinyint" | "smallint" | "mediumint" | "int" | "bigint" => {
+            ColumnKind::Integer { unsigned: type_text.contains("unsigned") }
+        }
+        "float" => ColumnKind::Float,
+        "double" => ColumnKind::Double,
+        "decimal" => ColumnKind::Decimal,
+        "bit" => ColumnKind::Bit,
+        "year" => ColumnKind::Year,
+        "date" => ColumnKind::Date,
+        "time" => ColumnKind::Time { fraction },
+        "datetime" => ColumnKind::DateTime { fraction },
+        "timestamp" => ColumnKind::Timestamp { fraction },
+        "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" => ColumnKind::Text,
+        "binary" => ColumnKind::FixedBinary { length: u32::try_from(length).unwrap_or(0) },
+        "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => ColumnKind::Binary,
+        "enum" => ColumnKind::Enum,
+        "set" => ColumnKind::Set,
+        "json" => ColumnKind::Json,
+        "geometry" | "point" | "linestring" | "polygon" | "multipoint" | "multilinestring" | "multipolygon"
+        | "geometrycollection" | "geomcollection" => ColumnKind::Geometry,
+        "vector" => ColumnKind::Vector,
+        other => {
+            let detail = format!("{table}: column {name} has the type {other}, which this version does not carry");
+            return Err(Fault::new(Code::TableUnsupported, detail));
+        }
+    };
+    // `DEFAULT_GENERATED` marks a column with an expression default: an ordinary column.
+    let generated = extra.contains("VIRTUAL GENERATED") || extra.contains("STORED GENERATED");
+    Ok(Column { name, kind, nullable, generated, type_text })
+}
+
+/// An index's parts in order: the column (none for an expression) and the prefix length, if it is one.
+type Parts = Vec<(Option<String>, bool)>;
+
+async fn unique_indexes(
+    side: Side,
+    conn: &mut Conn,
+    schema: &str,
+) -> Result<HashMap<TableName, Vec<(String, Parts)>>, Fault> {
+    let rows: Vec<(String, String, Option<String>, Option<u64>)> = conn
+        .query(format!(
+            "SELECT TABLE_NAME, INDEX_NAME, COLUMN_NAME, SUB_PART FROM information_schema.STATISTICS \
+             WHERE TABLE_SCHEMA={} AND NON_UNIQUE=0 ORDER BY TABLE_NAME, INDEX_NAME <> 'PRIMARY', INDEX_NAME, SEQ_IN_INDEX",
+            quoted(schema)
+        ))
+        .await
+        .map_err(|error| diagnose(side, &error))?;
+    let mut indexes: HashMap<TableName, Vec<(String, Parts)>> = HashMap::new();
+    for (table, index, column, prefix) in rows {
+        let list = indexes.entry(TableName::new(schema, table)).or_default();
+        match list.last_mut() {
+            Some((name, parts)) if *name == index => parts.push((column, prefix.is_some())),
+            _ => list.push((index, vec![(column, prefix.is_some())])),
+        }
+    }
+    Ok(indexes)
+}
+
+/// The primary key comes first, so the first whole NOT NULL unique key is the row key.
+fn add_keys(table: &mut Table, indexes: Vec<(String, Parts)>) -> Result<(), Fault> {
+    for (name, parts) in indexes {
+        let columns: Option<Vec<usize>> = parts
+            .iter()
+            .map(|(column, prefix)| {
+                let column = column.as_ref().filter(|_| !prefix)?;
+                table.columns.iter().position(|known| known.name.eq_ignore_ascii_case(column))
+            })
+            .collect();
+        let Some(columns) = columns else {
+            let detail = format!("{}: unique index {name} is over a prefix or an expression, which this version does not carry", table.name);
+            return Err(Fault::new(Code::TableUnsupported, detail));
+        };
+        let whole = |index: &usize| table.columns.get(*index).is_some_and(|column| !column.nullable && !column.generated);
+        if table.row_key == RowKey::None && columns.iter().all(whole) {
+            table.row_key = RowKey::Key(Key { name, columns });
+        } else {
+            table.secondary_uniques.push(Key { name, columns });
+        }
+    }
+    Ok(())
+}

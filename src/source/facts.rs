@@ -1,0 +1,139 @@
+//! What a server says of itself. Everything that differs between versions is decided here, once.
+
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Row};
+
+use crate::conn::diagnose;
+use crate::fault::{Code, Fault, Side};
+use crate::model::gtid::GtidSet;
+use crate::model::position::{FilePosition, Position};
+
+/// A server's version and the settings that matter to us. Settings that a version does not have are empty.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    /// As printed, for messages.
+    pub version: String,
+    pub major: u32,
+    pub minor: u32,
+    pub uuid: String,
+    pub server_id: u64,
+    pub log_bin: bool,
+    pub binlog_format: String,
+    pub row_image: String,
+    pub row_value_options: String,
+    pub gtid_mode: String,
+    pub order_commits: bool,
+    pub read_only: bool,
+    pub lower_case_table_names: u64,
+    pub max_allowed_packet: u64,
+}
+
+impl Facts {
+    /// Every transaction has a GTID: positions are GTID sets.
+    pub fn has_gtids(&self) -> bool {
+        self.gtid_mode == "ON"
+    }
+
+    fn set(&mut self, name: &str, value: String) {
+        let on = matches!(value.as_str(), "ON" | "1");
+        match name {
+            "version" => {
+                let mut numbers = value.split(['.', '-']).map(|part| part.parse().unwrap_or(0));
+                self.major = numbers.next().unwrap_or(0);
+                self.minor = numbers.next().unwrap_or(0);
+                self.version = value;
+            }
+            "server_uuid" => self.uuid = value,
+            "server_id" => self.server_id = value.parse().unwrap_or(0),
+            "log_bin" => self.log_bin = on,
+            "binlog_format" => self.binlog_format = value.to_ascii_uppercase(),
+            "binlog_row_image" => self.row_image = value.to_ascii_uppercase(),
+            "binlog_row_value_options" => self.row_value_options = value,
+            "gtid_mode" => self.gtid_mode = value.to_ascii_uppercase(),
+            "binlog_order_commits" => self.order_commits = on,
+            "read_only" | "super_read_only" | "innodb_read_only" => self.read_only |= on,
+            "lower_case_table_names" => self.lower_case_table_names = value.parse().unwrap_or(0),
+            "max_allowed_packet" => self.max_allowed_packet = value.parse().unwrap_or(0),
+            _ => {}
+        }
+    }
+}
+
+/// Reads a server's facts; for either end.
+pub async fn read(side: Side, conn: &mut Conn) -> Result<Facts, Fault> {
+    let rows: Vec<(String, String)> = conn
+        .query(
+            "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version','server_uuid','server_id','log_bin','binlog_format',\
+             'binlog_row_image','binlog_row_value_options','gtid_mode','binlog_order_commits','read_only','super_read_only',\
+             'innodb_read_only','lower_case_table_names','max_allowed_packet')",
+        )
+        .await
+        .map_err(|error| diagnose(side, &error))?;
+    let mut facts = Facts::default();
+    for (name, value) in rows {
+        facts.set(&name, value);
+    }
+    Ok(facts)
+}
+
+/// Where the source's binary log ends now. Everything visible to a read that has returned lies before it.
+pub async fn position(facts: &Facts, conn: &mut Conn) -> Result<Position, Fault> {
+    // 8.2 renamed the statement, 8.4 took the old name away.
+    let statement = if (facts.major, facts.minor) >= (8, 2) { "SHOW BINARY LOG STATUS" } else { "SHOW MASTER STATUS" };
+    let row: Option<Row> = conn.query_first(statement).await.map_err(|error| diagnose(Side::Source, &error))?;
+    let missing = || Fault::new(Code::ServerError(Side::Source), "the source's binary log is off");
+    let mut row = row.ok_or_else(missing)?;
+    let file: String = row.take("File").ok_or_else(missing)?;
+    let offset: u64 = row.take("Position").ok_or_else(missing)?;
+    let gtids: String = row.take("Executed_Gtid_Set").unwrap_or_default();
+    Ok(Position { gtids: parse_gtids(&gtids)?, file: FilePosition { file, offset } })
+}
+
+/// The GTIDs whose transactions are visible to every read that begins now.
+pub async fn executed(conn: &mut Conn) -> Result<GtidSet, Fault> {
+    gtid_variable(conn, "SELECT @@GLOBAL.gtid_executed").await
+}
+
+/// The GTIDs that the source can no longer send.
+pub async fn purged(conn: &mut Conn) -> Result<GtidSet, Fault> {
+    gtid_variable(conn, "SELECT @@GLOBAL.gtid_purged").await
+}
+
+async fn gtid_variable(conn: &mut Conn, query: &str) -> Result<GtidSet, Fault> {
+    let text: Option<String> = conn.query_first(query).await.map_err(|error| diagnose(Side::Source, &error))?;
+    parse_gtids(&text.unwrap_or_default())
+}
+
+fn parse_gtids(text: &str) -> Result<GtidSet, Fault> {
+    GtidSet::parse(text).map_err(|error| Fault::new(Code::ServerError(Side::Source), error.to_string()))
+}
+
+/// The server ids of the replicas that are registered now; needs REPLICATION SLAVE.
+pub async fn replicas(facts: &Facts, conn: &mut Conn) -> Result<Vec<u64>, Fault> {
+    let statement = if (facts.major, facts.minor) >= (8, 2) { "SHOW REPLICAS" } else { "SHOW SLAVE HOSTS" };
+    let rows: Vec<Row> = conn.query(statement).await.map_err(|error| diagnose(Side::Source, &error))?;
+    Ok(rows.iter().filter_map(|row| row.get_opt::<u64, _>(0)?.ok()).collect())
+}
+
+/// Whether what foreign keys do by themselves (CASCADE, SET NULL) is in the binary log: from 9.6 on, unless switched off.
+pub async fn logs_cascades(conn: &mut Conn) -> Result<bool, Fault> {
+    let row: Option<(String, String)> = conn
+        .query_first("SHOW GLOBAL VARIABLES LIKE 'innodb\\_native\\_foreign\\_keys'")
+        .await
+        .map_err(|error| diagnose(Side::Source, &error))?;
+    Ok(row.is_some_and(|(_, value)| value == "OFF"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn odd_version_texts_are_read_without_a_panic() {
+        for (text, expected) in [("8.0.36-log", (8, 0)), ("5.7.19", (5, 7)), ("9", (9, 0)), ("", (0, 0)), ("x.y", (0, 0))] {
+            let mut facts = Facts::default();
+            facts.set("version", text.to_owned());
+            assert_eq!((facts.major, facts.minor), expected, "{text}");
+        }
+    }
+}

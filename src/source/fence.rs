@@ -1,0 +1,114 @@
+//! The fence: proof that everything we have applied, or skipped as older than our start, is visible to reads that begin now.
+//!
+//! Why it is needed: MySQL hands a transaction to replicas when its binlog is written, and makes it visible when the engine has
+//! committed it, a moment later (or much later: semi-synchronous replication waits in between). A chunk read in that moment would
+//! miss changes that the stream will not bring again.
+//!
+//! **With GTIDs**: a GTID enters `gtid_executed` after the engine's commit. So: applied ⊆ `gtid_executed`.
+//!
+//! **Without**: transactions become visible in the order of the binlog (`binlog_order_commits`, the default; the precheck demands
+//! it). So the *last* change to a table of ours at or before the position is proof for all before it. Its row is locked until
+//! its transaction has committed; a locking read of this one row by its key therefore returns only after that. The last change is
+//! found by reading the position's own file from its start: a server rotates to a new file only when every transaction of the
+//! old one is committed. No privilege beyond SELECT is needed, no table is locked, and the lock on the one row lasts for the
+//! length of one read: in a SERIALIZABLE transaction a plain SELECT locks, on every version and without further rights.
+//!
+//! 5.7 releases a transaction's row locks a few instructions before the transaction leaves the list of active ones; the pause of
+//! [`SETTLE`] is many thousand times as long.
+//!
+//! A change whose layout no longer fits the table was followed by DDL, which waits for all transactions on the table: proof, too.
+
+use std::time::Duration;
+
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, IsolationLevel, TxOpts};
+
+use super::binlog::{self, Event, Start};
+use super::facts::{self, Facts};
+use crate::conn::{Endpoint, Purpose, diagnose};
+use crate::fault::{Fault, Side};
+use crate::model::change::{Change, StreamItem};
+use crate::model::position::{FilePosition, Position};
+use crate::model::table::{RowKey, Table};
+use crate::sql::{dml, probe};
+use crate::source::binlog::Framed;
+use std::sync::Arc;
+
+/// How often `gtid_executed` is asked again.
+const POLL: Duration = Duration::from_millis(50);
+/// See the header.
+pub const SETTLE: Duration = Duration::from_millis(100);
+/// The first event of every file.
+const FILE_START: u64 = 4;
+
+/// Turns events into stream items; the conductor passes the stream's own assembler, so that there is one reading of events.
+pub trait Assemble: Send {
+    fn feed(&mut self, framed: Framed) -> Result<Option<StreamItem>, Fault>;
+}
+
+/// Returns when everything at or before `position` is visible. Cancel-safe: it changes nothing.
+pub async fn pass(
+    endpoint: &Endpoint,
+    server_id: u32,
+    facts: &Facts,
+    position: &Position,
+    assemble: &mut impl Assemble,
+) -> Result<(), Fault> {
+    let mut conn = super::connect(endpoint, Purpose::Rows).await?;
+    if facts.has_gtids() {
+        while !facts::executed(&mut conn).await?.contains_all(&position.gtids) {
+            tokio::time::sleep(POLL).await;
+        }
+        return Ok(());
+    }
+    if let Some((table, key)) = last_touch(endpoint, server_id, &position.file, assemble).await? {
+        wait_for_row(&mut conn, &table, &key).await?;
+    }
+    Ok(())
+}
+
+/// The table and key of the last change at or before `upto`, in its file.
+async fn last_touch(
+    endpoint: &Endpoint,
+    server_id: u32,
+    upto: &FilePosition,
+    assemble: &mut impl Assemble,
+) -> Result<Option<(Arc<Table>, Vec<u8>)>, Fault> {
+    let start = FilePosition { file: upto.file.clone(), offset: FILE_START };
+    let mut reader = binlog::open(endpoint, server_id, &Start::FileOnce(start)).await?;
+    let mut last = None;
+    while let Some(framed) = reader.next().await? {
+        let rotated = matches!(&framed.event, Event::Rotate(next) if next.file != upto.file);
+        if rotated || framed.end > upto.offset {
+            break;
+        }
+        // What cannot be read here was followed by DDL: see the header.
+        let Ok(Some(StreamItem::Rows(rows))) = assemble.feed(framed) else { continue };
+        {
+            let touched = rows.changes.last().map(|change| match change {
+                Change::Insert { after } | Change::Update { after, .. } => after,
+                Change::Delete { before } => before,
+            });
+            if let (Some(row), Some(key)) = (touched, rows.table.key_columns())
+                && let Ok(key) = dml::key_of(&rows.table, key, row)
+            {
+                last = Some((Arc::clone(&rows.table), key));
+            }
+        }
+    }
+    reader.close().await;
+    Ok(last)
+}
+
+/// Waits until no transaction holds the row, or the place where it was.
+pub async fn wait_for_row(conn: &mut Conn, table: &Table, key: &[u8]) -> Result<(), Fault> {
+    let RowKey::Key(row_key) = &table.row_key else { return Ok(()) };
+    let place = |error: &mysql_async::Error| diagnose(Side::Source, error).at(&table.name);
+    let mut options = TxOpts::new();
+    options.with_isolation_level(IsolationLevel::Serializable);
+    let mut transaction = conn.start_transaction(options).await.map_err(|error| place(&error))?;
+    transaction.query_drop(probe::one_row(table, row_key, key)).await.map_err(|error| place(&error))?;
+    transaction.commit().await.map_err(|error| place(&error))?;
+    tokio::time::sleep(SETTLE).await;
+    Ok(())
+}

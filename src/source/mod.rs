@@ -1,0 +1,44 @@
+//! The Aurora door. What the source is asked, and what it answers, in our words; the driver stays behind it.
+//!
+//! * [`facts`]: what server this is, and where its binary log stands.
+//! * [`catalog`]: its tables, for either end.
+//! * [`binlog`]: its events, framed, checked, in our words.
+//! * [`decode`]: result rows as values.
+//! * [`fence`]: proof that what we have applied is visible to what we read.
+
+pub mod binlog;
+pub mod catalog;
+pub mod decode;
+pub mod facts;
+pub mod fence;
+pub mod rows;
+
+use crate::conn::{self, Endpoint, Purpose};
+use crate::fault::{Class, Fault, Side};
+use crate::model::table::TableName;
+use crate::sql::qualified;
+pub use mysql_async::Conn;
+use mysql_async::prelude::Queryable;
+
+/// Opens a session on the source.
+pub async fn connect(endpoint: &Endpoint, purpose: Purpose) -> Result<Conn, Fault> {
+    conn::connect(Side::Source, endpoint, purpose).await
+}
+
+/// Runs a statement that returns no rows.
+pub async fn run(conn: &mut Conn, statement: &str) -> Result<(), Fault> {
+    conn.query_drop(statement).await.map_err(|error| conn::diagnose(Side::Source, &error))
+}
+
+/// Whether the account may lock these tables for a moment. A lock that is not granted at once is proof enough of the right.
+pub async fn may_lock(conn: &mut Conn, tables: &[TableName]) -> Result<(), Fault> {
+    run(conn, "SET SESSION lock_wait_timeout=1").await?;
+    for table in tables {
+        match run(conn, &format!("LOCK TABLES {} READ", qualified(table))).await {
+            Ok(()) => run(conn, "UNLOCK TABLES").await?,
+            Err(fault) if fault.code.class() == Some(Class::Other) => {}
+            Err(fault) => return Err(fault),
+        }
+    }
+    Ok(())
+}

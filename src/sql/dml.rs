@@ -1,0 +1,365 @@
+//! Row-writing statements. The heads and tails are spelled once per table version ([`Shapes`]); what is paid per row is only its
+//! values.
+//!
+//! No `REPLACE` anywhere: it deletes rows it collides with, which fires cascades and triggers. An upsert is `INSERT … ON DUPLICATE
+//! KEY UPDATE` with `VALUES()`, which every version from 5.7 on understands (the row alias that replaces it needs 8.0.19, more
+//! than PolarDB promises). Its count tells what happened: 1 for an inserted row, 2 for a changed one, 0 for an equal one.
+
+use super::literal::{self, Unwritable};
+use super::statement::{Expect, Statement};
+use super::{Ident, qualified};
+use crate::model::image::{ImageError, RowImage};
+use crate::model::table::{ColumnKind, Key, Table};
+use crate::model::value::Value;
+
+/// Keys in one `IN` list: enough that the statement's own cost vanishes, few enough for every server's range optimizer.
+const KEYS_PER_DELETE: usize = 2_000;
+
+/// Why a row cannot be written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RowError {
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    #[error(transparent)]
+    Literal(#[from] Unwritable),
+}
+
+/// The parts of a table's statements that do not change from row to row.
+#[derive(Debug)]
+pub struct Shapes {
+    insert: Vec<u8>,
+    overwrite: Vec<u8>,
+    keep: Vec<u8>,
+    /// `DELETE … WHERE <row key> IN (`; of no use without a row key.
+    pub delete: Vec<u8>,
+    /// The same by each secondary unique key, in the table's order.
+    pub evict: Vec<Vec<u8>>,
+    name: String,
+}
+
+impl Shapes {
+    pub fn new(table: &Table) -> Self {
+        let name = qualified(&table.name);
+        let columns: Vec<Ident<'_>> = table.written().map(|(_, column)| Ident(&column.name)).collect();
+        let list = |separator: &str, spell: &dyn Fn(&Ident<'_>) -> String| {
+            columns.iter().map(spell).collect::<Vec<_>>().join(separator)
+        };
+        let delete = |key: &[usize]| {
+            let parts: Vec<String> = key
+                .iter()
+                .filter_map(|index| table.columns.get(*index))
+                .map(|column| Ident(&column.name).to_string())
+                .collect();
+            let tuple = if let [single] = parts.as_slice() { single.clone() } else { format!("({})", parts.join(",")) };
+            format!("DELETE FROM {name} WHERE {tuple} IN (").into_bytes()
+        };
+        let first = columns.first().map_or_else(String::new, ToString::to_string);
+        Self {
+            insert: format!("INSERT INTO {name} ({}) VALUES ", list(",", &|column| column.to_string())).into_bytes(),
+            overwrite: format!(" ON DUPLICATE KEY UPDATE {}", list(",", &|column| format!("{column}=VALUES({column})")))
+                .into_bytes(),
+            keep: format!(" ON DUPLICATE KEY UPDATE {first}={name}.{first}").into_bytes(),
+            delete: delete(table.key_columns().unwrap_or(&[])),
+            evict: table.secondary_uniques.iter().map(|key| delete(&key.columns)).collect(),
+            name,
+        }
+    }
+}
+
+/// What an INSERT does with a row that collides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Collision {
+    /// The server refuses the statement.
+    Refuse,
+    /// The row there takes the new values: it must be the one with the same key.
+    Overwrite,
+    /// The row there stays.
+    Keep,
+}
+
+/// Builds multi-row INSERTs from rows whose `(…)` values are spelled one by one.
+#[derive(Debug)]
+pub struct Inserts<'s> {
+    shapes: &'s Shapes,
+    collision: Collision,
+    /// Rows that must be affected, as a multiple of the row count; `None` for any.
+    per_row: Option<u64>,
+    limit: usize,
+    text: Vec<u8>,
+    rows: u64,
+    done: Vec<Statement>,
+}
+
+impl<'s> Inserts<'s> {
+    /// Statements grow to about `limit` bytes; a single longer row gets a statement of its own.
+    pub fn new(shapes: &'s Shapes, collision: Collision, per_row: Option<u64>, limit: usize) -> Self {
+        Self { shapes, collision, per_row, limit, text: Vec::new(), rows: 0, done: Vec::new() }
+    }
+
+    /// Appends one row, its values already spelled and separated by commas.
+    pub fn push(&mut self, values: &[u8]) {
+        if self.rows > 0 && self.text.len() + values.len() > self.limit {
+            self.close();
+        }
+        if self.rows == 0 {
+            self.text.reserve(self.shapes.insert.len() + values.len() + 64);
+            self.text.extend_from_slice(&self.shapes.insert);
+        } else {
+            self.text.push(b',');
+        }
+        self.text.push(b'(');
+        self.text.extend_from_slice(values);
+        self.text.push(b')');
+        self.rows += 1;
+    }
+
+    fn close(&mut self) {
+        match self.collision {
+            Collision::Refuse => {}
+            Collision::Overwrite => self.text.extend_from_slice(&self.shapes.overwrite),
+            Collision::Keep => self.text.extend_from_slice(&self.shapes.keep),
+        }
+        let expect = self.per_row.map_or(Expect::Any, |count| Expect::Exactly(count * self.rows));
+        self.done.push(Statement { text: std::mem::take(&mut self.text), expect });
+        self.rows = 0;
+    }
+
+    pub fn finish(mut self) -> Vec<Statement> {
+        if self.rows > 0 {
+            self.close();
+        }
+        self.done
+    }
+}
+
+/// Deletes by key: `head` is [`Shapes::delete`] or one of [`Shapes::evict`], `keys` are spelled by [`write_key`].
+pub fn deletes<'k>(
+    head: &[u8],
+    keys: impl Iterator<Item = &'k [u8]>,
+    strict: bool,
+    limit: usize,
+    out: &mut Vec<Statement>,
+) {
+    let (mut text, mut count) = (Vec::new(), 0_u64);
+    let mut close = |text: &mut Vec<u8>, count: &mut u64| {
+        text.push(b')');
+        let expect = if strict { Expect::Exactly(*count) } else { Expect::Any };
+        out.push(Statement { text: std::mem::take(text), expect });
+        *count = 0;
+    };
+    for key in keys {
+        if count > 0 && (text.len() + key.len() > limit || count as usize >= KEYS_PER_DELETE) {
+            close(&mut text, &mut count);
+        }
+        text.extend_from_slice(if count == 0 { head } else { b"," });
+        text.extend_from_slice(key);
+        count += 1;
+    }
+    if count > 0 {
+        close(&mut text, &mut count);
+    }
+}
+
+/// Appends a row's written values, separated by commas.
+pub fn write_row(out: &mut Vec<u8>, table: &Table, row: &RowImage) -> Result<(), RowError> {
+    let mut result = Ok(());
+    let mut first = true;
+    row.walk(&table.columns, |index, value| {
+        if table.columns.get(index).is_some_and(|column| column.generated) || result.is_err() {
+            return;
+        }
+        if !first {
+            out.push(b',');
+        }
+        first = false;
+        result = literal::write(out, value);
+    })?;
+    Ok(result?)
+}
+
+/// The literals of a key's values, as they stand in an `IN` list: `1` or `(1,'a')`. Equal stored values give equal bytes.
+pub fn write_key(out: &mut Vec<u8>, values: &[Value<'_>]) -> Result<(), Unwritable> {
+    if values.len() > 1 {
+        out.push(b'(');
+    }
+    for (at, value) in values.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        literal::write(out, *value)?;
+    }
+    if values.len() > 1 {
+        out.push(b')');
+    }
+    Ok(())
+}
+
+/// The row key of a row image.
+pub fn key_of(table: &Table, key: &[usize], row: &RowImage) -> Result<Vec<u8>, RowError> {
+    Ok(spell_key(table, key, row, false)?.unwrap_or_default())
+}
+
+fn spell_key(table: &Table, key: &[usize], row: &RowImage, skip_null: bool) -> Result<Option<Vec<u8>>, RowError> {
+    // MySQL's limit of key parts is 16; a larger key cannot come from a server.
+    let mut values = [Value::Null; 16];
+    row.walk(&table.columns, |index, value| {
+        if let Some(at) = key.iter().position(|column| *column == index)
+            && let Some(slot) = values.get_mut(at)
+        {
+            *slot = value;
+        }
+    })?;
+    let values = values.get(..key.len()).unwrap_or(&[]);
+    if skip_null && values.contains(&Value::Null) {
+        return Ok(None);
+    }
+    let mut out = Vec::with_capacity(24);
+    write_key(&mut out, values)?;
+    Ok(Some(out))
+}
+
+/// The values of a secondary unique key, as they stand in an `IN` list; `None` when a part is NULL, which collides with nothing.
+pub fn unique_of(table: &Table, key: &Key, row: &RowImage) -> Result<Option<Vec<u8>>, RowError> {
+    spell_key(table, &key.columns, row, true)
+}
+
+/// The condition that finds rows equal to the last bit; for tables without a row key.
+fn write_equals(out: &mut Vec<u8>, table: &Table, row: &RowImage) -> Result<(), RowError> {
+    let mut result = Ok(());
+    let mut first = true;
+    row.walk(&table.columns, |index, value| {
+        let Some(column) = table.columns.get(index).filter(|column| !column.generated) else { return };
+        if result.is_err() {
+            return;
+        }
+        if !first {
+            out.extend_from_slice(b" AND ");
+        }
+        first = false;
+        let name = Ident(&column.name);
+        let (before, after) = match column.kind {
+            // Collations hold 'a' and 'A' equal; bytes do not.
+            ColumnKind::Text | ColumnKind::Geometry | ColumnKind::Vector => ("CAST(", " AS BINARY)"),
+            ColumnKind::Enum | ColumnKind::Set => ("CAST(", " AS UNSIGNED)"),
+            _ => ("", ""),
+        };
+        out.extend_from_slice(before.as_bytes());
+        name.write(out);
+        out.extend_from_slice(after.as_bytes());
+        out.extend_from_slice(b" <=> ");
+        let json = column.kind == ColumnKind::Json && value != Value::Null;
+        if json {
+            out.extend_from_slice(b"CAST(");
+        }
+        result = literal::write(out, value);
+        if json {
+            out.extend_from_slice(b" AS JSON)");
+        }
+    })?;
+    Ok(result?)
+}
+
+/// Removes one of the rows that equal `row`.
+pub fn delete_one(shapes: &Shapes, table: &Table, row: &RowImage) -> Result<Statement, RowError> {
+    let mut text = format!("DELETE FROM {} WHERE ", shapes.name).into_bytes();
+    write_equals(&mut text, table, row)?;
+    text.extend_from_slice(b" LIMIT 1");
+    Ok(Statement { text, expect: Expect::Exactly(1) })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::model::image::{Layout, Wire};
+    use crate::model::table::tests::{column, table};
+
+    fn shop() -> Table {
+        let mut table = table(
+            "t",
+            vec![
+                column("id", ColumnKind::Integer { unsigned: false }),
+                column("na`me", ColumnKind::Text),
+                column("twice", ColumnKind::Integer { unsigned: false }),
+            ],
+            &[0],
+        );
+        table.columns[2].generated = true;
+        table
+    }
+
+    fn row(id: u8, name: &[u8]) -> RowImage {
+        let layout = Arc::new(Layout::new(vec![
+            Wire::Integer { bytes: 1 },
+            Wire::String { length_bytes: 1 },
+            Wire::Integer { bytes: 1 },
+        ]));
+        let mut bytes = vec![0, id, name.len() as u8];
+        bytes.extend_from_slice(name);
+        bytes.push(id * 2);
+        let end = bytes.len();
+        RowImage::new(bytes.into(), 0, end, layout)
+    }
+
+    fn texts(statements: Vec<Statement>) -> Vec<String> {
+        statements.into_iter().map(|statement| String::from_utf8(statement.text).expect("ASCII")).collect()
+    }
+
+    #[test]
+    fn generated_columns_are_never_written() {
+        let table = shop();
+        let shapes = Shapes::new(&table);
+        let mut values = Vec::new();
+        write_row(&mut values, &table, &row(7, b"x")).expect("a row");
+        let mut inserts = Inserts::new(&shapes, Collision::Overwrite, Some(2), 1000);
+        inserts.push(&values);
+        inserts.push(&values);
+        let statements = inserts.finish();
+        assert_eq!(statements[0].expect, Expect::Exactly(4));
+        assert_eq!(
+            texts(statements),
+            ["INSERT INTO `shop`.`t` (`id`,`na``me`) VALUES (7,'x'),(7,'x') ON DUPLICATE KEY UPDATE \
+              `id`=VALUES(`id`),`na``me`=VALUES(`na``me`)"]
+        );
+    }
+
+    #[test]
+    fn statements_split_at_their_limit_but_never_inside_a_row() {
+        let table = shop();
+        let shapes = Shapes::new(&table);
+        let mut inserts = Inserts::new(&shapes, Collision::Keep, None, 60);
+        for _ in 0..3 {
+            inserts.push(b"1,'a row of thirty-two bytes !!!'");
+        }
+        assert_eq!(inserts.finish().len(), 3);
+    }
+
+    #[test]
+    fn deletes_go_by_key_and_composite_keys_are_tuples() {
+        let mut table = shop();
+        let mut out = Vec::new();
+        let key = key_of(&table, &[0], &row(7, b"x")).expect("a key");
+        deletes(&Shapes::new(&table).delete, [key.as_slice()].into_iter(), true, 1000, &mut out);
+        table.row_key = crate::model::table::RowKey::Key(Key { name: "PRIMARY".into(), columns: vec![1, 0] });
+        let key = key_of(&table, &[1, 0], &row(7, b"x")).expect("a key");
+        deletes(&Shapes::new(&table).delete, [key.as_slice(), key.as_slice()].into_iter(), true, 1000, &mut out);
+        assert_eq!(
+            texts(out),
+            [
+                "DELETE FROM `shop`.`t` WHERE `id` IN (7)",
+                "DELETE FROM `shop`.`t` WHERE (`na``me`,`id`) IN (('x',7),('x',7))"
+            ]
+        );
+    }
+
+    #[test]
+    fn rows_without_a_key_are_found_by_every_byte() {
+        let table = shop();
+        let statement = delete_one(&Shapes::new(&table), &table, &row(7, b"x")).expect("a statement");
+        assert_eq!(
+            texts(vec![statement]),
+            ["DELETE FROM `shop`.`t` WHERE `id` <=> 7 AND CAST(`na``me` AS BINARY) <=> 'x' LIMIT 1"]
+        );
+    }
+}

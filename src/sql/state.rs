@@ -1,0 +1,190 @@
+//! The statements on our own tables on the target, in the database `polarferry`.
+//!
+//! Every write names the epoch it was made under: a statement of a daemon that has been replaced changes no row, and its
+//! transaction is rolled back.
+
+use super::quoted;
+use crate::checkpoint::Checkpoint;
+use crate::model::position::Mark;
+use crate::model::table::TableName;
+
+/// Creates what is missing, in order; safe to run again.
+pub const CREATE: [&str; 4] = [
+    "CREATE DATABASE IF NOT EXISTS `polarferry` DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+    "CREATE TABLE IF NOT EXISTS `polarferry`.`checkpoint` (
+       `task` VARCHAR(64) NOT NULL PRIMARY KEY COMMENT 'one row a task',
+       `format` INT UNSIGNED NOT NULL COMMENT 'version of this row; an unknown one is refused',
+       `epoch` BIGINT UNSIGNED NOT NULL COMMENT 'fence: raised by every start',
+       `sequence` BIGINT UNSIGNED NOT NULL COMMENT 'raised by every batch',
+       `phase` VARCHAR(16) NOT NULL,
+       `source_uuid` CHAR(36) NOT NULL COMMENT 'server whose files the position names',
+       `gtid_set` LONGTEXT NOT NULL COMMENT 'executed by the source and applied here',
+       `file` VARCHAR(255) NOT NULL,
+       `position` BIGINT UNSIGNED NOT NULL COMMENT 'after the last applied transaction',
+       `committed_at` BIGINT UNSIGNED NOT NULL COMMENT 'microseconds: when the source committed it',
+       `build` VARCHAR(64) NOT NULL,
+       `updated_at` TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6)
+     ) ENGINE=InnoDB",
+    "CREATE TABLE IF NOT EXISTS `polarferry`.`tables` (
+       `task` VARCHAR(64) NOT NULL,
+       `schema_name` VARCHAR(64) NOT NULL,
+       `table_name` VARCHAR(64) NOT NULL,
+       `epoch` BIGINT UNSIGNED NOT NULL,
+       `state` VARCHAR(16) NOT NULL COMMENT 'pending, copying, copied, snapshot',
+       `upto` MEDIUMBLOB NULL COMMENT 'key of the last row when the copy began',
+       `rows_copied` BIGINT UNSIGNED NOT NULL DEFAULT 0,
+       `bytes_copied` BIGINT UNSIGNED NOT NULL DEFAULT 0,
+       `mark_uuid` CHAR(36) NULL,
+       `mark_file` VARCHAR(255) NULL COMMENT 'source position after the last read of the copy',
+       `mark_position` BIGINT UNSIGNED NULL,
+       PRIMARY KEY (`task`, `schema_name`, `table_name`)
+     ) ENGINE=InnoDB",
+    "CREATE TABLE IF NOT EXISTS `polarferry`.`chunks` (
+       `id` BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+       `task` VARCHAR(64) NOT NULL,
+       `schema_name` VARCHAR(64) NOT NULL,
+       `table_name` VARCHAR(64) NOT NULL,
+       `after_key` MEDIUMBLOB NULL COMMENT 'the range is (after_key, upto_key]',
+       `upto_key` MEDIUMBLOB NOT NULL,
+       `rows_copied` BIGINT UNSIGNED NOT NULL,
+       KEY `by_table` (`task`, `schema_name`, `table_name`)
+     ) ENGINE=InnoDB",
+];
+
+pub fn load_checkpoint(task: &str) -> String {
+    format!(
+        "SELECT `format`,`epoch`,`sequence`,`phase`,`source_uuid`,`gtid_set`,`file`,`position`,`committed_at` \
+         FROM `polarferry`.`checkpoint` WHERE `task`={} FOR UPDATE",
+        quoted(task)
+    )
+}
+
+pub fn insert_checkpoint(task: &str, checkpoint: &Checkpoint) -> String {
+    format!(
+        "INSERT INTO `polarferry`.`checkpoint` (`task`,`format`,`epoch`,`sequence`,`phase`,`source_uuid`,`gtid_set`,`file`,\
+         `position`,`committed_at`,`build`) VALUES ({},{},{},{},{},{},{},{},{},{},{})",
+        quoted(task),
+        Checkpoint::FORMAT,
+        checkpoint.epoch,
+        checkpoint.sequence,
+        quoted(checkpoint.phase.as_str()),
+        quoted(&checkpoint.source_uuid),
+        quoted(&checkpoint.position.gtids.to_string()),
+        quoted(&checkpoint.position.file.file),
+        checkpoint.position.file.offset,
+        checkpoint.committed_at_micros,
+        quoted(env!("CARGO_PKG_VERSION")),
+    )
+}
+
+/// Moves the checkpoint; exactly one row must change, since the sequence rises.
+pub fn move_checkpoint(task: &str, checkpoint: &Checkpoint) -> String {
+    format!(
+        "UPDATE `polarferry`.`checkpoint` SET `sequence`={},`phase`={},`source_uuid`={},`gtid_set`={},`file`={},`position`={},\
+         `committed_at`={},`build`={} WHERE `task`={} AND `epoch`={} AND `sequence`={}",
+        checkpoint.sequence + 1,
+        quoted(checkpoint.phase.as_str()),
+        quoted(&checkpoint.source_uuid),
+        quoted(&checkpoint.position.gtids.to_string()),
+        quoted(&checkpoint.position.file.file),
+        checkpoint.position.file.offset,
+        checkpoint.committed_at_micros,
+        quoted(env!("CARGO_PKG_VERSION")),
+        quoted(task),
+        checkpoint.epoch,
+        checkpoint.sequence,
+    )
+}
+
+/// Takes the fence from whoever holds it.
+pub fn raise_epoch(task: &str, from: u64) -> String {
+    format!(
+        "UPDATE `polarferry`.`checkpoint` SET `epoch`={} WHERE `task`={} AND `epoch`={from}",
+        from + 1,
+        quoted(task)
+    )
+}
+
+/// Takes every table's fence along.
+pub fn raise_table_epochs(task: &str, to: u64) -> String {
+    format!("UPDATE `polarferry`.`tables` SET `epoch`={to} WHERE `task`={}", quoted(task))
+}
+
+pub fn load_tables(task: &str) -> String {
+    format!(
+        "SELECT `schema_name`,`table_name`,`state`,`upto`,`rows_copied`,`bytes_copied`,`mark_uuid`,`mark_file`,`mark_position` \
+         FROM `polarferry`.`tables` WHERE `task`={}",
+        quoted(task)
+    )
+}
+
+pub fn insert_table(task: &str, epoch: u64, name: &TableName) -> String {
+    format!(
+        "INSERT INTO `polarferry`.`tables` (`task`,`schema_name`,`table_name`,`epoch`,`state`) VALUES ({},{},{},{epoch},'pending')",
+        quoted(task),
+        quoted(&name.schema),
+        quoted(&name.table)
+    )
+}
+
+fn of_table(task: &str, name: &TableName) -> String {
+    format!("`task`={} AND `schema_name`={} AND `table_name`={}", quoted(task), quoted(&name.schema), quoted(&name.table))
+}
+
+/// `changes` is a list of assignments.
+pub fn change_table(task: &str, epoch: u64, name: &TableName, changes: &[u8]) -> Vec<u8> {
+    let mut out = b"UPDATE `polarferry`.`tables` SET ".to_vec();
+    out.extend_from_slice(changes);
+    out.extend_from_slice(format!(" WHERE {} AND `epoch`={epoch}", of_table(task, name)).as_bytes());
+    out
+}
+
+/// The assignments of a copy that begins and will end at the key `upto`.
+pub fn copying(upto: &[u8]) -> Vec<u8> {
+    let mut out = b"`state`='copying',`upto`=".to_vec();
+    super::literal::write_quoted(&mut out, upto);
+    out
+}
+
+/// The assignments of a copy that is complete.
+pub fn complete(state: &str, mark: &Mark) -> Vec<u8> {
+    format!(
+        "`state`={},`mark_uuid`={},`mark_file`={},`mark_position`={}",
+        quoted(state),
+        quoted(&mark.server_uuid),
+        quoted(&mark.file.file),
+        mark.file.offset
+    )
+    .into_bytes()
+}
+
+/// Locks the table's fence: empty when another daemon has taken it.
+pub fn hold_table(task: &str, epoch: u64, name: &TableName) -> String {
+    format!("SELECT 1 FROM `polarferry`.`tables` WHERE {} AND `epoch`={epoch} FOR UPDATE", of_table(task, name))
+}
+
+pub fn insert_chunk(task: &str, name: &TableName, after: Option<&[u8]>, upto: &[u8], rows: u64) -> Vec<u8> {
+    let mut out = format!(
+        "INSERT INTO `polarferry`.`chunks` (`task`,`schema_name`,`table_name`,`after_key`,`upto_key`,`rows_copied`) VALUES ({},{},{},",
+        quoted(task),
+        quoted(&name.schema),
+        quoted(&name.table)
+    )
+    .into_bytes();
+    match after {
+        Some(bound) => super::literal::write_quoted(&mut out, bound),
+        None => out.extend_from_slice(b"NULL"),
+    }
+    out.push(b',');
+    super::literal::write_quoted(&mut out, upto);
+    out.extend_from_slice(format!(",{rows})").as_bytes());
+    out
+}
+
+pub fn load_chunks(task: &str, name: &TableName) -> String {
+    format!("SELECT `after_key`,`upto_key` FROM `polarferry`.`chunks` WHERE {}", of_table(task, name))
+}
+
+pub fn forget_chunks(task: &str, name: &TableName) -> String {
+    format!("DELETE FROM `polarferry`.`chunks` WHERE {}", of_table(task, name))
+}

@@ -1,0 +1,16 @@
+//! A statement that is ready to be sent, with what the server must answer.
+
+/// What the server's count of affected rows must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expect {
+    /// Each event implies its row: any other count is drift.
+    Exactly(u64),
+    /// Idempotent: the rows may be there or not.
+    Any,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    pub text: Vec<u8>,
+    pub expect: Expect,
+}

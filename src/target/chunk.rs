@@ -1,0 +1,110 @@
+//! One transaction = some of a chunk's rows, and the ledger's line when they are the last of it.
+//!
+//! The transaction first locks the table's own line of the ledger under our epoch: a daemon that has been replaced writes nothing,
+//! and two chunks of one table commit one after the other.
+
+use mysql_async::Conn;
+use mysql_async::prelude::Queryable;
+
+use super::{diagnose, execute, run};
+use crate::fault::{Code, Fault};
+use crate::model::position::Mark;
+use crate::model::table::TableName;
+use crate::sql::state as sql;
+use crate::sql::statement::Statement;
+use crate::sql::qualified;
+
+/// Bounds the undo of one transaction.
+const ROWS_PER_DELETE: u64 = 20_000;
+
+/// What a chunk's transaction writes besides rows.
+#[derive(Debug, Clone)]
+pub struct Line<'a> {
+    pub after: Option<&'a [u8]>,
+    pub upto: &'a [u8],
+}
+
+/// The ledger's keeper for one connection.
+#[derive(Debug)]
+pub struct Ledger<'a> {
+    pub conn: &'a mut Conn,
+    pub task: &'a str,
+    pub epoch: u64,
+    pub table: &'a TableName,
+}
+
+impl Ledger<'_> {
+    /// Writes rows and commits. Returns how many were new. Not cancel-safe.
+    pub async fn write(&mut self, statements: &[Statement], bytes: usize, line: Option<Line<'_>>) -> Result<u64, Fault> {
+        run(self.conn, "START TRANSACTION").await?;
+        let mut rows = 0;
+        for statement in statements {
+            execute(self.conn, statement).await.map_err(|fault| fault.at(self.table))?;
+            rows += self.conn.affected_rows();
+        }
+        self.hold().await?;
+        if let Some(line) = line {
+            run(self.conn, sql::insert_chunk(self.task, self.table, line.after, line.upto, rows)).await?;
+        }
+        let counts = format!("`rows_copied`=`rows_copied`+{rows},`bytes_copied`=`bytes_copied`+{bytes}");
+        self.change(counts.as_bytes()).await?;
+        run(self.conn, "COMMIT").await?;
+        Ok(rows)
+    }
+
+    async fn hold(&mut self) -> Result<(), Fault> {
+        let held: Option<u8> = self
+            .conn
+            .query_first(sql::hold_table(self.task, self.epoch, self.table))
+            .await
+            .map_err(|error| diagnose(&error))?;
+        held.map(|_| ()).ok_or_else(|| Fault::new(Code::Fenced, format!("the copy of {} was taken over", self.table)))
+    }
+
+    async fn change(&mut self, changes: &[u8]) -> Result<(), Fault> {
+        run(self.conn, sql::change_table(self.task, self.epoch, self.table, changes)).await
+    }
+
+    /// One change of the table's line, in a transaction of its own, together with `statements`.
+    async fn transition(&mut self, statements: &[String], changes: &[u8]) -> Result<(), Fault> {
+        run(self.conn, "START TRANSACTION").await?;
+        self.hold().await?;
+        for statement in statements {
+            run(self.conn, statement).await?;
+        }
+        self.change(changes).await?;
+        run(self.conn, "COMMIT").await
+    }
+
+    /// The copy begins: it will end at `upto`.
+    pub async fn started(&mut self, upto: &[u8]) -> Result<(), Fault> {
+        self.transition(&[], &sql::copying(upto)).await
+    }
+
+    /// The copy is complete; the overlap lasts until the stream has passed `mark`.
+    pub async fn copied(&mut self, mark: &Mark) -> Result<(), Fault> {
+        let chunks = sql::forget_chunks(self.task, self.table);
+        self.transition(&[chunks], &sql::complete("copied", mark)).await
+    }
+
+    /// The table was copied whole, at `mark`.
+    pub async fn snapshot(&mut self, mark: &Mark) -> Result<(), Fault> {
+        self.transition(&[], &sql::complete("snapshot", mark)).await
+    }
+
+    /// A copy that cannot be resumed starts over: what an earlier try left behind goes, some rows at a time under the fence.
+    pub async fn restarted(&mut self) -> Result<(), Fault> {
+        let delete = format!("DELETE FROM {} LIMIT {ROWS_PER_DELETE}", qualified(self.table));
+        loop {
+            run(self.conn, "START TRANSACTION").await?;
+            self.hold().await?;
+            run(self.conn, &delete).await?;
+            let deleted = self.conn.affected_rows();
+            self.change(b"`state`='pending',`rows_copied`=0,`bytes_copied`=0").await?;
+            run(self.conn, "COMMIT").await?;
+            if deleted == 0 {
+                return Ok(());
+            }
+        }
+    }
+}

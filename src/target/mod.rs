@@ -1,0 +1,60 @@
+//! The PolarDB door. What the target is asked to hold, and how it answers.
+//!
+//! * [`state`]: our own tables: the checkpoint, the fence, the ledger of the copy.
+//! * [`writer`]: one transaction = rows + checkpoint.
+//! * [`chunk`]: one transaction = a chunk's rows + its line in the ledger.
+
+pub mod chunk;
+pub mod state;
+pub mod writer;
+
+use crate::conn::{self, Endpoint, Purpose};
+use crate::fault::{Code, Fault, Side};
+use crate::sql::statement::{Expect, Statement};
+use crate::model::table::TableName;
+use crate::sql::qualified;
+use mysql_async::prelude::Queryable;
+pub use mysql_async::Conn;
+
+/// Opens a session on the target.
+pub async fn connect(endpoint: &Endpoint, purpose: Purpose) -> Result<Conn, Fault> {
+    conn::connect(Side::Target, endpoint, purpose).await
+}
+
+fn diagnose(error: &mysql_async::Error) -> Fault {
+    conn::diagnose(Side::Target, error)
+}
+
+/// Runs a statement whose answer does not matter beyond its success.
+pub async fn run(conn: &mut Conn, statement: impl AsRef<[u8]>) -> Result<(), Fault> {
+    conn.query_drop(statement.as_ref()).await.map_err(|error| diagnose(&error))
+}
+
+/// Runs a row-writing statement and holds the server to what its events imply.
+pub(crate) async fn execute(conn: &mut Conn, statement: &Statement) -> Result<(), Fault> {
+    run(conn, &statement.text).await?;
+    match statement.expect {
+        Expect::Any => Ok(()),
+        Expect::Exactly(count) if conn.affected_rows() == count => Ok(()),
+        Expect::Exactly(count) => {
+            let detail = format!("the source's events imply a count of {count}, the target answered {}", conn.affected_rows());
+            Err(Fault::new(Code::Drift, detail))
+        }
+    }
+}
+
+/// Whether a table holds any row.
+pub async fn has_rows(conn: &mut Conn, name: &TableName) -> Result<bool, Fault> {
+    let query = format!("SELECT 1 FROM {} LIMIT 1", qualified(name));
+    let row: Option<u8> = conn.query_first(query).await.map_err(|error| diagnose(&error).at(name))?;
+    Ok(row.is_some())
+}
+
+/// Whether any of the tables has a trigger.
+pub async fn has_triggers(conn: &mut Conn, names: &[TableName]) -> Result<bool, Fault> {
+    let rows: Vec<(String, String)> = conn
+        .query("SELECT DISTINCT EVENT_OBJECT_SCHEMA, EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS")
+        .await
+        .map_err(|error| diagnose(&error))?;
+    Ok(rows.into_iter().any(|(schema, table)| names.contains(&TableName { schema, table })))
+}

@@ -1,0 +1,147 @@
+//! Our own tables on the target: created, read and taken over here.
+
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Row, TxOpts};
+
+use super::{diagnose, run};
+use crate::checkpoint::{Checkpoint, StoredCheckpoint};
+use crate::fault::{Code, Fault};
+use crate::model::position::{FilePosition, Mark};
+use crate::model::table::TableName;
+use crate::sql::state as sql;
+
+/// How far a table's copy has come, as the ledger has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CopyState {
+    Pending,
+    /// Rows up to the chunks in the ledger are there; `upto` is where the copy ends.
+    Copying { upto: Vec<u8> },
+    Copied { mark: Mark },
+    /// Copied whole at exactly this position.
+    Snapshot { mark: Mark },
+}
+
+/// A line of the ledger.
+#[derive(Debug, Clone)]
+pub struct TableLine {
+    pub name: TableName,
+    pub state: CopyState,
+    pub rows: u64,
+    pub bytes: u64,
+}
+
+/// Creates what is missing. Nothing of ours is ever altered here: formats are versioned in the checkpoint.
+pub async fn create(conn: &mut Conn) -> Result<(), Fault> {
+    for statement in sql::CREATE {
+        run(conn, statement).await.map_err(|fault| fault.at("creating the database polarferry"))?;
+    }
+    Ok(())
+}
+
+/// Whether a task of this name has a checkpoint; without creating anything.
+pub async fn exists(conn: &mut Conn, task: &str) -> Result<bool, Fault> {
+    let tables: Option<u64> = conn
+        .query_first("SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA='polarferry' AND TABLE_NAME='checkpoint'")
+        .await
+        .map_err(|error| diagnose(&error))?;
+    if tables.unwrap_or(0) == 0 {
+        return Ok(false);
+    }
+    let query = format!("SELECT COUNT(*) FROM `polarferry`.`checkpoint` WHERE `task`={}", crate::sql::quoted(task));
+    let rows: Option<u64> = conn.query_first(query).await.map_err(|error| diagnose(&error))?;
+    Ok(rows.unwrap_or(0) > 0)
+}
+
+/// The account's grants, as the server prints them.
+pub async fn grants(conn: &mut Conn) -> Result<Vec<String>, Fault> {
+    conn.query("SHOW GRANTS").await.map_err(|error| diagnose(&error))
+}
+
+fn unreadable(detail: impl Into<String>) -> Fault {
+    Fault::new(Code::CheckpointUnreadable, detail)
+}
+
+/// Reads the checkpoint under its row lock, inside the caller's transaction: a transaction that moves it has ended when this
+/// returns, one way or the other.
+pub(super) async fn lock(conn: &mut impl Queryable, task: &str) -> Result<Option<Checkpoint>, Fault> {
+    let row: Option<Row> = conn.query_first(sql::load_checkpoint(task)).await.map_err(|error| diagnose(&error))?;
+    let Some(mut row) = row else { return Ok(None) };
+    let stored = StoredCheckpoint {
+        format: take(&mut row, "format")?,
+        epoch: take(&mut row, "epoch")?,
+        sequence: take(&mut row, "sequence")?,
+        phase: take(&mut row, "phase")?,
+        source_uuid: take(&mut row, "source_uuid")?,
+        gtid_set: take(&mut row, "gtid_set")?,
+        file: take(&mut row, "file")?,
+        offset: take(&mut row, "position")?,
+        committed_at_micros: take(&mut row, "committed_at")?,
+    };
+    Checkpoint::decode(stored).map(Some).map_err(|error| unreadable(error.to_string()))
+}
+
+fn take<T: mysql_async::prelude::FromValue>(row: &mut Row, column: &str) -> Result<T, Fault> {
+    row.take_opt::<T, _>(column)
+        .and_then(Result::ok)
+        .ok_or_else(|| unreadable(format!("column {column} of polarferry's tables holds what this version cannot read")))
+}
+
+/// Takes the task over: raises the epoch, so that whoever held it can write no more. `None` when the task is new.
+pub async fn take_over(conn: &mut Conn, task: &str) -> Result<Option<Checkpoint>, Fault> {
+    let mut transaction = conn.start_transaction(TxOpts::new()).await.map_err(|error| diagnose(&error))?;
+    let Some(mut checkpoint) = lock(&mut transaction, task).await? else {
+        transaction.rollback().await.map_err(|error| diagnose(&error))?;
+        return Ok(None);
+    };
+    if checkpoint.phase.is_terminal() {
+        let detail = format!("task {task} is {}", checkpoint.phase.as_str());
+        return Err(Fault::new(Code::Fenced, detail));
+    }
+    for statement in [sql::raise_epoch(task, checkpoint.epoch), sql::raise_table_epochs(task, checkpoint.epoch + 1)] {
+        transaction.query_drop(statement).await.map_err(|error| diagnose(&error))?;
+    }
+    transaction.commit().await.map_err(|error| diagnose(&error))?;
+    checkpoint.epoch += 1;
+    Ok(Some(checkpoint))
+}
+
+/// Writes a new task's checkpoint and ledger, all or nothing.
+pub async fn begin(conn: &mut Conn, task: &str, checkpoint: &Checkpoint, tables: &[TableName]) -> Result<(), Fault> {
+    let mut transaction = conn.start_transaction(TxOpts::new()).await.map_err(|error| diagnose(&error))?;
+    transaction.query_drop(sql::insert_checkpoint(task, checkpoint)).await.map_err(|error| diagnose(&error))?;
+    for name in tables {
+        let statement = sql::insert_table(task, checkpoint.epoch, name);
+        transaction.query_drop(statement).await.map_err(|error| diagnose(&error))?;
+    }
+    transaction.commit().await.map_err(|error| diagnose(&error))
+}
+
+pub async fn tables(conn: &mut Conn, task: &str) -> Result<Vec<TableLine>, Fault> {
+    let rows: Vec<Row> = conn.query(sql::load_tables(task)).await.map_err(|error| diagnose(&error))?;
+    rows.into_iter().map(table_line).collect()
+}
+
+fn table_line(mut row: Row) -> Result<TableLine, Fault> {
+    let name = TableName { schema: take(&mut row, "schema_name")?, table: take(&mut row, "table_name")? };
+    let state: String = take(&mut row, "state")?;
+    let mark = Mark {
+        server_uuid: take::<Option<String>>(&mut row, "mark_uuid")?.unwrap_or_default(),
+        file: FilePosition {
+            file: take::<Option<String>>(&mut row, "mark_file")?.unwrap_or_default(),
+            offset: take::<Option<u64>>(&mut row, "mark_position")?.unwrap_or_default(),
+        },
+    };
+    let state = match state.as_str() {
+        "pending" => CopyState::Pending,
+        "copying" => CopyState::Copying { upto: take::<Option<Vec<u8>>>(&mut row, "upto")?.unwrap_or_default() },
+        "copied" => CopyState::Copied { mark },
+        "snapshot" => CopyState::Snapshot { mark },
+        other => return Err(unreadable(format!("{name} has the unknown state {other:?}"))),
+    };
+    Ok(TableLine { name, state, rows: take(&mut row, "rows_copied")?, bytes: take(&mut row, "bytes_copied")? })
+}
+
+/// The ranges that the ledger has for a table, as (after, upto].
+pub async fn chunks(conn: &mut Conn, task: &str, name: &TableName) -> Result<Vec<(Option<Vec<u8>>, Vec<u8>)>, Fault> {
+    conn.query(sql::load_chunks(task, name)).await.map_err(|error| diagnose(&error))
+}

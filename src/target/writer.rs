@@ -1,0 +1,93 @@
+//! One transaction = rows + checkpoint.
+//!
+//! A batch may come in several parts, when a source transaction is larger than memory should hold; only the last part carries
+//! the checkpoint and commits. Whatever fails, the transaction is rolled back (at the latest by the server, when the connection
+//! is gone), and the stream starts again from the checkpoint: a batch is repeated as a whole, never in part.
+//!
+//! A failure at COMMIT leaves open whether it happened. [`open`] settles it: the checkpoint's row lock is taken on a new
+//! connection, which waits for the old transaction's end; the row then says which batch was the last.
+
+use std::time::{Duration, Instant};
+
+use mysql_async::Conn;
+use mysql_async::TxOpts;
+
+use super::{diagnose, execute, run, state};
+use crate::checkpoint::Checkpoint;
+use crate::conn::{Endpoint, Purpose};
+use crate::fault::{Code, Fault};
+use crate::model::change::Commit;
+use crate::model::phase::Phase;
+use crate::sql::state as sql;
+use crate::sql::statement::Statement;
+
+/// The single writer of a task.
+#[derive(Debug)]
+pub struct Writer {
+    conn: Conn,
+    task: String,
+    checkpoint: Checkpoint,
+    open: bool,
+}
+
+/// How long the two halves of a commit took.
+#[derive(Debug, Clone, Copy)]
+pub struct Timing {
+    pub execute: Duration,
+    pub commit: Duration,
+}
+
+/// Opens the writer under an epoch that was taken before. The checkpoint it finds is the truth, also after a lost COMMIT reply.
+pub async fn open(endpoint: &Endpoint, task: &str, epoch: u64) -> Result<Writer, Fault> {
+    let mut conn = super::connect(endpoint, Purpose::Rows).await?;
+    let mut transaction = conn.start_transaction(TxOpts::new()).await.map_err(|error| diagnose(&error))?;
+    let checkpoint = state::lock(&mut transaction, task).await?;
+    transaction.rollback().await.map_err(|error| diagnose(&error))?;
+    match checkpoint {
+        Some(checkpoint) if checkpoint.epoch == epoch => {
+            Ok(Writer { conn, task: task.to_owned(), checkpoint, open: false })
+        }
+        Some(checkpoint) => {
+            let detail = format!("the task's epoch is {}, ours is {epoch}", checkpoint.epoch);
+            Err(Fault::new(Code::Fenced, detail))
+        }
+        None => Err(Fault::new(Code::Fenced, "the task's checkpoint is gone")),
+    }
+}
+
+impl Writer {
+    pub fn checkpoint(&self) -> &Checkpoint {
+        &self.checkpoint
+    }
+
+    /// Executes one part of a batch; with `end`, moves the checkpoint and commits. After an error the writer is of no further use:
+    /// dropping it ends the session, and the server rolls back. Not cancel-safe.
+    pub async fn write(&mut self, statements: &[Statement], end: Option<(&Commit, &str, Phase)>) -> Result<Timing, Fault> {
+        let began = Instant::now();
+        if !self.open {
+            run(&mut self.conn, "START TRANSACTION").await?;
+            self.open = true;
+        }
+        for statement in statements {
+            execute(&mut self.conn, statement).await?;
+        }
+        let executed = Instant::now();
+        if let Some((commit, source_uuid, phase)) = end {
+            let next = Checkpoint {
+                position: commit.position.clone(),
+                committed_at_micros: commit.at_micros,
+                source_uuid: source_uuid.to_owned(),
+                phase,
+                ..self.checkpoint.clone()
+            };
+            run(&mut self.conn, sql::move_checkpoint(&self.task, &next)).await?;
+            if self.conn.affected_rows() != 1 {
+                return Err(Fault::new(Code::Fenced, "the checkpoint was moved by somebody else"));
+            }
+            run(&mut self.conn, "COMMIT").await?;
+            self.open = false;
+            self.checkpoint = Checkpoint { sequence: next.sequence + 1, ..next };
+        }
+        Ok(Timing { execute: executed - began, commit: executed.elapsed() })
+    }
+}
