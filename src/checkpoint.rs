@@ -57,10 +57,8 @@ impl Checkpoint {
         if stored.format != Self::FORMAT {
             return Err(BadCheckpoint::Format(stored.format));
         }
-        let phase = Phase::ALL
-            .into_iter()
-            .find(|phase| phase.as_str() == stored.phase)
-            .ok_or(BadCheckpoint::Phase(stored.phase))?;
+        let phase =
+            Phase::ALL.into_iter().find(|phase| phase.as_str() == stored.phase).ok_or(BadCheckpoint::Phase(stored.phase))?;
         let gtids = crate::model::gtid::GtidSet::parse(&stored.gtid_set).map_err(|_| BadCheckpoint::GtidSet)?;
         Ok(Self {
             epoch: stored.epoch,

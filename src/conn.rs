@@ -55,20 +55,12 @@ pub struct Tls {
 impl Default for Tls {
     /// The strictest mode: a password and every row cross this connection, often between clouds.
     fn default() -> Self {
-        Tls {
-            mode: TlsMode::VerifyIdentity,
-            ca: None,
-        }
+        Tls { mode: TlsMode::VerifyIdentity, ca: None }
     }
 }
 
 impl TlsMode {
-    pub const ALL: [TlsMode; 4] = [
-        TlsMode::Disabled,
-        TlsMode::Required,
-        TlsMode::VerifyCa,
-        TlsMode::VerifyIdentity,
-    ];
+    pub const ALL: [TlsMode; 4] = [TlsMode::Disabled, TlsMode::Required, TlsMode::VerifyCa, TlsMode::VerifyIdentity];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -95,10 +87,7 @@ impl FromStr for TlsMode {
     type Err = UnknownTlsMode;
 
     fn from_str(text: &str) -> Result<Self, UnknownTlsMode> {
-        TlsMode::ALL
-            .into_iter()
-            .find(|mode| mode.as_str() == text)
-            .ok_or(UnknownTlsMode)
+        TlsMode::ALL.into_iter().find(|mode| mode.as_str() == text).ok_or(UnknownTlsMode)
     }
 }
 
@@ -139,7 +128,8 @@ fn ssl(side: Side, tls: &Tls) -> Result<Option<SslOpts>, Fault> {
         // The TLS library that the driver uses checks chain and name together, and the driver's switch to leave out the name
         // does not work in its current release.
         TlsMode::VerifyCa => {
-            let detail = "tls.mode = \"verify-ca\" cannot be kept by this version; use verify-identity with a name from the certificate";
+            let detail =
+                "tls.mode = \"verify-ca\" cannot be kept by this version; use verify-identity with a name from the certificate";
             return Err(Fault::new(Code::TlsRefused(side), detail));
         }
     };

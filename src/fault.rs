@@ -156,33 +156,65 @@ impl Code {
     /// What the operator does about it.
     pub const fn remedy(self) -> &'static str {
         match self {
-            Self::ConnectionLost(_) => "check that the server runs and is reachable from here; polarferry keeps trying within its retry window",
+            Self::ConnectionLost(_) => {
+                "check that the server runs and is reachable from here; polarferry keeps trying within its retry window"
+            }
             Self::Busy(_) => "nothing to do unless it lasts; polarferry keeps trying within its retry window",
             Self::ReadOnly => "point [target] at the primary endpoint; during a failover polarferry waits for the new primary",
             Self::LoginRefused(_) => "check user, password and the host that the account may log in from",
             Self::PrivilegeMissing(_) => "grant the account what the README's list of privileges asks for, then start again",
-            Self::TlsRefused(_) => "check tls.mode and tls.ca against the server's certificate; polarferry never falls back to plain text",
-            Self::ServerError(_) => "read the server's message; when its cause is gone, start again: polarferry resumes exactly here",
-            Self::DataRefused => "the target refused a row that the source holds: compare the table's definition and constraints on both sides",
-            Self::StreamLost => "the source no longer has the binlog from our position: raise the retention, then copy again (see README, stream lost)",
+            Self::TlsRefused(_) => {
+                "check tls.mode and tls.ca against the server's certificate; polarferry never falls back to plain text"
+            }
+            Self::ServerError(_) => {
+                "read the server's message; when its cause is gone, start again: polarferry resumes exactly here"
+            }
+            Self::DataRefused => {
+                "the target refused a row that the source holds: compare the table's definition and constraints on both sides"
+            }
+            Self::StreamLost => {
+                "the source no longer has the binlog from our position: raise the retention, then copy again (see README, stream lost)"
+            }
             Self::ServerIdInUse => "another replica uses this server_id: set another task.server_id and start again",
-            Self::SourceChanged => "the source is another server than the one this task's position belongs to: enable GTIDs, or start a new task",
-            Self::EventDamaged => "an event failed its checksum or ends too early: start again; if it fails at the same position, the binlog file is damaged",
+            Self::SourceChanged => {
+                "the source is another server than the one this task's position belongs to: enable GTIDs, or start a new task"
+            }
+            Self::EventDamaged => {
+                "an event failed its checksum or ends too early: start again; if it fails at the same position, the binlog file is damaged"
+            }
             Self::EventUnknown => "this version does not know the event and will not guess: report it with its type and position",
-            Self::PartialImage => "set binlog_row_image=FULL for every session on the source (and binlog_row_value_options=''), then copy the table again",
-            Self::StatementEvent => "set binlog_format=ROW for every session on the source; the statement's effect is unknown, so copy its tables again",
-            Self::DdlOnSelected => "this version does not carry DDL: finish or exclude the table, or start a new task after the change",
-            Self::TransactionUnsupported => "this version does not carry such transactions on selected tables: exclude the tables or avoid the statement",
+            Self::PartialImage => {
+                "set binlog_row_image=FULL for every session on the source (and binlog_row_value_options=''), then copy the table again"
+            }
+            Self::StatementEvent => {
+                "set binlog_format=ROW for every session on the source; the statement's effect is unknown, so copy its tables again"
+            }
+            Self::DdlOnSelected => {
+                "this version does not carry DDL: finish or exclude the table, or start a new task after the change"
+            }
+            Self::TransactionUnsupported => {
+                "this version does not carry such transactions on selected tables: exclude the tables or avoid the statement"
+            }
             Self::SchemaMismatch => "make the target's table equal to the source's, or drop it so that it is created again",
-            Self::ValueUnsupported => "the value cannot be written exactly by this version: exclude the table or change the value at the source",
-            Self::Drift => "the target's rows are not what the source's changes imply: somebody else writes to the target, or it was changed before; compare the table, then copy it again",
+            Self::ValueUnsupported => {
+                "the value cannot be written exactly by this version: exclude the table or change the value at the source"
+            }
+            Self::Drift => {
+                "the target's rows are not what the source's changes imply: somebody else writes to the target, or it was changed before; compare the table, then copy it again"
+            }
             Self::Fenced => "another polarferry instance or a cutover has taken over this task: stop this one, do not restart it",
-            Self::CheckpointUnreadable => "the checkpoint was written by another version or changed by hand: run the version that wrote it, or start a new task",
+            Self::CheckpointUnreadable => {
+                "the checkpoint was written by another version or changed by hand: run the version that wrote it, or start a new task"
+            }
             Self::TableUnsupported => "exclude the table, or change it as the message says",
-            Self::TargetNotEmpty => "empty or drop the table on the target, or exclude it: polarferry never writes over rows that it did not put there",
+            Self::TargetNotEmpty => {
+                "empty or drop the table on the target, or exclude it: polarferry never writes over rows that it did not put there"
+            }
             Self::PrecheckFailed => "mend the items that `polarferry check` lists as failed, then start again",
             Self::HttpBind => "set http.listen to a free address, or stop what uses it",
-            Self::Internal => "this is a defect in polarferry: report it with the log; the data on the target is as of its checkpoint",
+            Self::Internal => {
+                "this is a defect in polarferry: report it with the log; the data on the target is as of its checkpoint"
+            }
         }
     }
 
@@ -248,14 +280,12 @@ pub fn of_server_error(side: Side, number: u16, message: &str) -> Code {
 /// Half a day, as DTS does: long enough to sleep through a failover, an upgrade or a lost tunnel.
 pub const CONNECTION_WINDOW: Duration = Duration::from_secs(12 * 3600);
 /// DTS's range: below ten minutes a failover would fail the task; above a day the binlog may be gone.
-pub const CONNECTION_WINDOW_RANGE: RangeInclusive<Duration> =
-    Duration::from_secs(600)..=Duration::from_secs(24 * 3600);
+pub const CONNECTION_WINDOW_RANGE: RangeInclusive<Duration> = Duration::from_secs(600)..=Duration::from_secs(24 * 3600);
 
 /// Ten minutes, as DTS does: deadlocks and lock waits pass in seconds; what lasts longer needs a person.
 pub const OTHER_WINDOW: Duration = Duration::from_secs(600);
 /// DTS's range.
-pub const OTHER_WINDOW_RANGE: RangeInclusive<Duration> =
-    Duration::from_secs(60)..=Duration::from_secs(24 * 3600);
+pub const OTHER_WINDOW_RANGE: RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(24 * 3600);
 
 /// How long a transient error may last before the task stops with exit code 75.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -268,10 +298,7 @@ pub struct RetrySettings {
 
 impl Default for RetrySettings {
     fn default() -> Self {
-        RetrySettings {
-            connection_window: CONNECTION_WINDOW,
-            other_window: OTHER_WINDOW,
-        }
+        RetrySettings { connection_window: CONNECTION_WINDOW, other_window: OTHER_WINDOW }
     }
 }
 

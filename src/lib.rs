@@ -38,12 +38,12 @@ pub mod target;
 pub mod observe;
 
 // Stages, in the order in which a task passes through them.
+pub mod apply;
+pub mod copy;
+pub mod cutover;
 pub mod precheck;
 pub mod schema;
-pub mod copy;
 pub mod stream;
-pub mod apply;
-pub mod cutover;
 
 // The conductor.
 pub mod replicator;

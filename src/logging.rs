@@ -27,9 +27,7 @@ pub enum Fault {
 impl Fault {
     pub fn remedy(&self) -> &'static str {
         match self {
-            Fault::Directives { .. } => {
-                "write a level (error, warn, info, debug, trace), or module=level, with commas between"
-            }
+            Fault::Directives { .. } => "write a level (error, warn, info, debug, trace), or module=level, with commas between",
             Fault::Subscriber(_) => "start only one daemon in a process",
         }
     }
@@ -42,9 +40,7 @@ pub struct Level(reload::Handle<EnvFilter, Registry>);
 impl Level {
     pub fn set(&self, directives: &str) -> Result<(), Fault> {
         let filter = filter(directives)?;
-        self.0
-            .reload(filter)
-            .map_err(|error| Fault::Subscriber(error.to_string()))
+        self.0.reload(filter).map_err(|error| Fault::Subscriber(error.to_string()))
     }
 }
 
@@ -52,32 +48,17 @@ impl Level {
 pub fn start(directives: &str) -> Result<Level, Fault> {
     let (filter, handle) = reload::Layer::new(filter(directives)?);
     let lines = fmt::layer().with_writer(io::stderr);
-    let lines = if io::stderr().is_terminal() {
-        lines.boxed()
-    } else {
-        lines
-            .json()
-            .flatten_event(true)
-            .with_span_list(false)
-            .boxed()
-    };
+    let lines =
+        if io::stderr().is_terminal() { lines.boxed() } else { lines.json().flatten_event(true).with_span_list(false).boxed() };
     let subscriber = tracing_subscriber::registry().with(filter).with(lines);
-    subscriber
-        .try_init()
-        .map_err(|error| Fault::Subscriber(error.to_string()))?;
+    subscriber.try_init().map_err(|error| Fault::Subscriber(error.to_string()))?;
     Ok(Level(handle))
 }
 
 fn filter(directives: &str) -> Result<EnvFilter, Fault> {
-    let directives = if directives.is_empty() {
-        LEVEL
-    } else {
-        directives
-    };
-    EnvFilter::try_new(directives).map_err(|error| Fault::Directives {
-        directives: directives.to_owned(),
-        cause: error.to_string(),
-    })
+    let directives = if directives.is_empty() { LEVEL } else { directives };
+    EnvFilter::try_new(directives)
+        .map_err(|error| Fault::Directives { directives: directives.to_owned(), cause: error.to_string() })
 }
 
 #[cfg(test)]
@@ -90,12 +71,7 @@ mod tests {
             assert!(filter(good).is_ok(), "{good}");
         }
         let fault = filter("polarferry=loud").unwrap_err();
-        assert!(
-            fault
-                .to_string()
-                .contains("POLARFERRY_LOG = \"polarferry=loud\""),
-            "{fault}"
-        );
+        assert!(fault.to_string().contains("POLARFERRY_LOG = \"polarferry=loud\""), "{fault}");
         assert!(!fault.remedy().is_empty());
     }
 }

@@ -53,8 +53,7 @@ fn failure(fault: &Fault) -> Failure {
 /// The daemon, for `polarferry run`: everything that must be there before the first connection.
 fn carry(launch: Launch) -> Result<(), Failure> {
     let directives = launch.environment.get(logging::VARIABLE).unwrap_or_default();
-    logging::start(directives)
-        .map_err(|fault| Failure::new(Exit::Configuration, fault.to_string(), fault.remedy()))?;
+    logging::start(directives).map_err(|fault| Failure::new(Exit::Configuration, fault.to_string(), fault.remedy()))?;
     let cannot = |error| Failure::new(Exit::Internal, format!("cannot start: {error}"), "free threads and descriptors");
     let signals = systemd::signals().map_err(cannot)?;
     let listen = launch.config.http.listen;

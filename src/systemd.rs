@@ -66,9 +66,7 @@ pub fn signals() -> io::Result<mpsc::Receiver<Signal>> {
             }
         }
     };
-    std::thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(listen)?;
+    std::thread::Builder::new().name("signals".to_owned()).spawn(listen)?;
     Ok(receiver)
 }
 
@@ -88,9 +86,7 @@ pub struct Notify {
 
 impl Notify {
     pub fn new(environment: &Environment) -> Notify {
-        let name = environment
-            .get("NOTIFY_SOCKET")
-            .filter(|name| !name.is_empty());
+        let name = environment.get("NOTIFY_SOCKET").filter(|name| !name.is_empty());
         let socket = name.and_then(|name| {
             let failed = |error| tracing::warn!(%error, socket = name, "the service manager cannot be reached");
             connect(name).map_err(failed).ok()
@@ -164,10 +160,7 @@ fn abstract_address(_: &str) -> io::Result<SocketAddr> {
 /// `WATCHDOG_USEC`, unless `WATCHDOG_PID` says that it was meant for another process.
 fn watchdog(environment: &Environment) -> Option<Duration> {
     let own = std::process::id().to_string();
-    if environment
-        .get("WATCHDOG_PID")
-        .is_some_and(|pid| pid != own)
-    {
+    if environment.get("WATCHDOG_PID").is_some_and(|pid| pid != own) {
         return None;
     }
     let microseconds: u64 = environment.get("WATCHDOG_USEC")?.parse().ok()?;
@@ -185,14 +178,8 @@ mod tests {
         assert_eq!(decide(true, SIGTERM), Some(Decision::Exit(143)));
         assert_eq!(decide(true, SIGINT), Some(Decision::Exit(130)));
         for stopping in [false, true] {
-            assert_eq!(
-                decide(stopping, SIGHUP),
-                Some(Decision::Tell(Signal::Reload))
-            );
-            assert_eq!(
-                decide(stopping, SIGUSR1),
-                Some(Decision::Tell(Signal::Dump))
-            );
+            assert_eq!(decide(stopping, SIGHUP), Some(Decision::Tell(Signal::Reload)));
+            assert_eq!(decide(stopping, SIGUSR1), Some(Decision::Tell(Signal::Dump)));
         }
     }
 
@@ -207,9 +194,7 @@ mod tests {
     }
 
     fn received(socket: &UnixDatagram) -> String {
-        socket
-            .set_read_timeout(Some(Duration::from_secs(5)))
-            .unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
         let mut buffer = [0; 256];
         let length = socket.recv(&mut buffer).unwrap();
         String::from_utf8_lossy(&buffer[..length]).into_owned()
@@ -221,9 +206,7 @@ mod tests {
         let path = directory.path().join("notify");
         let manager = UnixDatagram::bind(&path).unwrap();
         let socket = path.to_str().unwrap();
-        let environment = [("NOTIFY_SOCKET", socket), ("WATCHDOG_USEC", "60000000")]
-            .into_iter()
-            .collect();
+        let environment = [("NOTIFY_SOCKET", socket), ("WATCHDOG_USEC", "60000000")].into_iter().collect();
         let notify = Notify::new(&environment);
         assert_eq!(notify.watchdog_interval(), Some(Duration::from_secs(30)));
         notify.ready();
@@ -232,16 +215,7 @@ mod tests {
         notify.reloading();
         notify.stopping();
         let said: Vec<String> = (0..5).map(|_| received(&manager)).collect();
-        assert_eq!(
-            said,
-            [
-                "READY=1",
-                "STATUS=two lines",
-                "WATCHDOG=1",
-                "RELOADING=1",
-                "STOPPING=1"
-            ]
-        );
+        assert_eq!(said, ["READY=1", "STATUS=two lines", "WATCHDOG=1", "RELOADING=1", "STOPPING=1"]);
     }
 
     #[test]
@@ -256,11 +230,7 @@ mod tests {
 
     #[test]
     fn without_a_manager_nothing_is_sent_or_watched() {
-        let other = [
-            ("WATCHDOG_USEC", "60000000"),
-            ("WATCHDOG_PID", "1"),
-            ("NOTIFY_SOCKET", "/nonexistent"),
-        ];
+        let other = [("WATCHDOG_USEC", "60000000"), ("WATCHDOG_PID", "1"), ("NOTIFY_SOCKET", "/nonexistent")];
         for environment in [Environment::default(), other.into_iter().collect()] {
             let notify = Notify::new(&environment);
             notify.ready();

@@ -41,11 +41,7 @@ fn output(arguments: &[&str]) -> (Option<i32>, String, String) {
 
 fn texts(output: Output) -> (Option<i32>, String, String) {
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    (
-        output.status.code(),
-        text(output.stdout),
-        text(output.stderr),
-    )
+    (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
 fn file(directory: &Path, text: &str) -> PathBuf {
@@ -77,10 +73,7 @@ fn serve(status: u16, body: &'static str) -> (String, JoinHandle<String>) {
         }
         let mut content = vec![0; length];
         reader.read_exact(&mut content).unwrap();
-        let answer = format!(
-            "HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-            body.len()
-        );
+        let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
         stream.write_all(answer.as_bytes()).unwrap();
         request + &String::from_utf8(content).unwrap()
     });
@@ -117,24 +110,15 @@ fn config_prints_the_effective_configuration_without_secrets() {
     let path = file(directory.path(), FILE);
     let (code, out, err) = output(&["config", "-c", path.to_str().unwrap()]);
     assert_eq!(code, Some(0), "{err}");
-    assert!(
-        out.contains("host = \"aurora.test\"\nport = 3306\n"),
-        "{out}"
-    );
-    assert!(
-        err.contains("warning: [source] password is written in the configuration"),
-        "{err}"
-    );
+    assert!(out.contains("host = \"aurora.test\"\nport = 3306\n"), "{out}");
+    assert!(err.contains("warning: [source] password is written in the configuration"), "{err}");
     assert!(!format!("{out}{err}").contains("s3cret"));
 }
 
 #[test]
 fn a_configuration_problem_ends_with_78_and_a_list() {
     let directory = tempfile::tempdir().unwrap();
-    let path = file(
-        directory.path(),
-        &FILE.replace("host = \"polar.test\"", "hots = \"polar.test\""),
-    );
+    let path = file(directory.path(), &FILE.replace("host = \"polar.test\"", "hots = \"polar.test\""));
     let (code, out, err) = output(&["config", "-c", path.to_str().unwrap()]);
     assert_eq!((code, out.as_str()), (Some(78), ""));
     assert!(err.contains("orders.toml: 2 problems\n"), "{err}");
@@ -147,22 +131,11 @@ fn status_asks_the_daemon_and_prints_for_people_or_programs() {
     let (url, asked) = serve(200, body);
     let (code, out, err) = output(&["status", "--url", &url]);
     assert_eq!(code, Some(0), "{err}");
-    assert!(
-        out.contains("phase    stream\n") && out.contains("lag      0.5s\n"),
-        "{out}"
-    );
-    assert!(
-        asked
-            .join()
-            .unwrap()
-            .starts_with("GET /status HTTP/1.1\r\n")
-    );
+    assert!(out.contains("phase    stream\n") && out.contains("lag      0.5s\n"), "{out}");
+    assert!(asked.join().unwrap().starts_with("GET /status HTTP/1.1\r\n"));
 
     let (url, asked) = serve(200, body);
-    assert_eq!(
-        output(&["status", "--json", "--url", &url]).1,
-        format!("{body}\n")
-    );
+    assert_eq!(output(&["status", "--json", "--url", &url]).1, format!("{body}\n"));
     asked.join().unwrap();
 
     let (url, asked) = serve(200, "<html>");
@@ -177,24 +150,16 @@ fn a_daemon_that_is_not_there_is_unavailable() {
     drop(listener);
     let (code, _, err) = output(&["status", "--url", &url]);
     assert_eq!(code, Some(69), "{err}");
-    assert!(
-        err.contains("no answer from http://127.0.0.1:") && err.contains("remedy: "),
-        "{err}"
-    );
+    assert!(err.contains("no answer from http://127.0.0.1:") && err.contains("remedy: "), "{err}");
 }
 
 #[test]
 fn watch_prints_one_line_at_a_time_into_a_pipe_and_ends_with_its_reader() {
     let (url, asked) = serve(200, r#"{"task":"orders","phase":"copy"}"#);
-    let mut child = polarferry(&["status", "--watch", "--url", &url])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut child =
+        polarferry(&["status", "--watch", "--url", &url]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert_eq!(line, "task=orders phase=copy lag=unknown backlog=unknown\n");
     asked.join().unwrap();
     child.kill().unwrap();
@@ -209,36 +174,17 @@ fn control_sends_the_token_and_obeys_a_refusal() {
     let token = token.to_str().unwrap();
 
     let (url, asked) = serve(200, "{}");
-    let (code, out, err) = output(&[
-        "throttle",
-        "--copy-rows-per-second",
-        "5000",
-        "--token-file",
-        token,
-        "--url",
-        &url,
-    ]);
+    let (code, out, err) = output(&["throttle", "--copy-rows-per-second", "5000", "--token-file", token, "--url", &url]);
     assert_eq!((code, out.as_str()), (Some(0), "limits changed\n"), "{err}");
     let asked = asked.join().unwrap();
     assert!(asked.starts_with("POST /throttle HTTP/1.1\r\n"), "{asked}");
-    assert!(
-        asked
-            .to_lowercase()
-            .contains("authorization: bearer t0ken\r\n"),
-        "{asked}"
-    );
-    assert!(
-        asked.ends_with(r#"{"copy_rows_per_second":5000}"#),
-        "{asked}"
-    );
+    assert!(asked.to_lowercase().contains("authorization: bearer t0ken\r\n"), "{asked}");
+    assert!(asked.ends_with(r#"{"copy_rows_per_second":5000}"#), "{asked}");
 
     let (url, asked) = serve(403, r#"{"message":"no token is configured"}"#);
     let (code, _, err) = output(&["pause", "--token-file", token, "--url", &url]);
     assert_eq!(code, Some(77));
-    assert!(
-        err.contains("refuses POST /pause: no token is configured\nremedy: "),
-        "{err}"
-    );
+    assert!(err.contains("refuses POST /pause: no token is configured\nremedy: "), "{err}");
     assert!(!err.contains("t0ken"));
     asked.join().unwrap();
 }
@@ -271,13 +217,7 @@ impl Daemon {
 
     fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-s", name, &id])
-                .status()
-                .unwrap()
-                .success()
-        );
+        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
     }
 }
 
@@ -289,19 +229,13 @@ fn the_daemon_speaks_with_systemd_reloads_and_stops() {
     assert_eq!(daemon.told(), "STATUS=waiting");
     assert_eq!(daemon.told(), "READY=1");
 
-    file(
-        directory.path(),
-        &format!("{FILE}[throttle]\ncopy_rows_per_second = 77\n"),
-    );
+    file(directory.path(), &format!("{FILE}[throttle]\ncopy_rows_per_second = 77\n"));
     daemon.signal("HUP");
     assert_eq!(daemon.told(), "RELOADING=1");
     assert_eq!(daemon.told(), "READY=1");
 
     // A file that cannot be loaded changes nothing and ends nothing.
-    file(
-        directory.path(),
-        "[throttle]\ncopy_rows_per_second = \"many\"\n",
-    );
+    file(directory.path(), "[throttle]\ncopy_rows_per_second = \"many\"\n");
     daemon.signal("HUP");
     assert_eq!(daemon.told(), "RELOADING=1");
     assert_eq!(daemon.told(), "READY=1");
@@ -312,16 +246,10 @@ fn the_daemon_speaks_with_systemd_reloads_and_stops() {
     assert_eq!((code, out.as_str()), (Some(0), ""), "{err}");
     // Not a terminal, so every line is JSON.
     for line in err.lines() {
-        assert!(
-            serde_json::from_str::<serde_json::Value>(line).is_ok(),
-            "{line}"
-        );
+        assert!(serde_json::from_str::<serde_json::Value>(line).is_ok(), "{line}");
     }
     assert!(err.contains("copy_rows_per_second: 77"), "{err}");
-    assert!(
-        err.contains("\"level\":\"ERROR\"") && err.contains("not reloaded"),
-        "{err}"
-    );
+    assert!(err.contains("\"level\":\"ERROR\"") && err.contains("not reloaded"), "{err}");
     assert!(!err.contains("s3cret"), "{err}");
 }
 
@@ -330,15 +258,7 @@ fn a_level_that_is_none_is_a_configuration_problem() {
     let directory = tempfile::tempdir().unwrap();
     let path = file(directory.path(), FILE);
     let mut command = polarferry(&["run", "-c", path.to_str().unwrap()]);
-    let (code, _, err) = texts(
-        command
-            .env("POLARFERRY_LOG", "polarferry=loud")
-            .output()
-            .unwrap(),
-    );
+    let (code, _, err) = texts(command.env("POLARFERRY_LOG", "polarferry=loud").output().unwrap());
     assert_eq!(code, Some(78));
-    assert!(
-        err.contains("POLARFERRY_LOG") && err.contains("remedy: "),
-        "{err}"
-    );
+    assert!(err.contains("POLARFERRY_LOG") && err.contains("remedy: "), "{err}");
 }

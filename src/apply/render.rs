@@ -45,7 +45,13 @@ fn moves_unique(table: &Table, before: &RowImage, after: &RowImage) -> Result<bo
     Ok(false)
 }
 
-fn strict(table: &Arc<Table>, shapes: &Shapes, slots: &[Slot], out: &mut Vec<Statement>, counts: &mut Counts) -> Result<(), RowError> {
+fn strict(
+    table: &Arc<Table>,
+    shapes: &Shapes,
+    slots: &[Slot],
+    out: &mut Vec<Statement>,
+    counts: &mut Counts,
+) -> Result<(), RowError> {
     let has_json = table.columns.iter().any(|column| column.kind == ColumnKind::Json);
     let mut deletes: Vec<&[u8]> = Vec::new();
     let mut updates = Inserts::new(shapes, Collision::Overwrite, Some(2), STATEMENT_BYTES);
@@ -84,7 +90,13 @@ fn strict(table: &Arc<Table>, shapes: &Shapes, slots: &[Slot], out: &mut Vec<Sta
     Ok(())
 }
 
-fn idempotent(table: &Arc<Table>, shapes: &Shapes, slots: &[Slot], out: &mut Vec<Statement>, counts: &mut Counts) -> Result<(), RowError> {
+fn idempotent(
+    table: &Arc<Table>,
+    shapes: &Shapes,
+    slots: &[Slot],
+    out: &mut Vec<Statement>,
+    counts: &mut Counts,
+) -> Result<(), RowError> {
     let absent = slots.iter().filter(|slot| slot.after.is_none()).map(|slot| &*slot.key);
     dml::deletes(&shapes.delete, absent, false, STATEMENT_BYTES, out);
     let mut upserts = Inserts::new(shapes, Collision::Overwrite, None, STATEMENT_BYTES);
@@ -110,7 +122,13 @@ fn idempotent(table: &Arc<Table>, shapes: &Shapes, slots: &[Slot], out: &mut Vec
     Ok(())
 }
 
-fn keyless(table: &Arc<Table>, shapes: &Shapes, changes: &[Change], out: &mut Vec<Statement>, counts: &mut Counts) -> Result<(), RowError> {
+fn keyless(
+    table: &Arc<Table>,
+    shapes: &Shapes,
+    changes: &[Change],
+    out: &mut Vec<Statement>,
+    counts: &mut Counts,
+) -> Result<(), RowError> {
     let fresh = || Inserts::new(shapes, Collision::Refuse, Some(1), STATEMENT_BYTES);
     let mut inserts = fresh();
     for change in changes {
@@ -187,7 +205,8 @@ mod tests {
 
     #[test]
     fn an_update_implies_two_affected_rows_and_no_change_implies_no_statement() {
-        let out = statements(&shop(false), Mode::Strict, vec![Change::Update { before: row(1, Some(1)), after: row(1, Some(2)) }]);
+        let out =
+            statements(&shop(false), Mode::Strict, vec![Change::Update { before: row(1, Some(1)), after: row(1, Some(2)) }]);
         assert_eq!(out[0].1, Expect::Exactly(2));
         let there_and_back = vec![
             Change::Update { before: row(1, Some(1)), after: row(1, Some(2)) },

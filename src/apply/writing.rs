@@ -59,9 +59,11 @@ pub async fn write(mut writing: Writing, mut parts: mpsc::Receiver<Part>) -> Res
             return Ok(());
         }
         let limits = *writing.limits.borrow();
-        let wait = rows
-            .take(part.changes, limits.stream_rows_per_second, Instant::now())
-            .max(bytes.take(part.bytes, limits.stream_bytes_per_second, Instant::now()));
+        let wait = rows.take(part.changes, limits.stream_rows_per_second, Instant::now()).max(bytes.take(
+            part.bytes,
+            limits.stream_bytes_per_second,
+            Instant::now(),
+        ));
         if !wait.is_zero() && !writing.throttled(wait, inside).await {
             return Ok(());
         }

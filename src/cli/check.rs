@@ -26,11 +26,7 @@ pub(super) fn run(
     let config = arguments.file.load(environment)?;
     warn(&config);
     let items = wait(examine(config))?;
-    say(&if arguments.json {
-        as_json(&items)
-    } else {
-        as_table(&items)
-    })?;
+    say(&if arguments.json { as_json(&items) } else { as_table(&items) })?;
     Ok(verdict(&items))
 }
 
@@ -40,11 +36,7 @@ fn count(items: &[Item], outcome: Outcome) -> usize {
 
 /// No item at all is no pass: unknown is not yes.
 fn verdict(items: &[Item]) -> Exit {
-    if items.is_empty() || count(items, Outcome::Fail) > 0 {
-        Exit::Data
-    } else {
-        Exit::Done
-    }
+    if items.is_empty() || count(items, Outcome::Fail) > 0 { Exit::Data } else { Exit::Done }
 }
 
 fn word(outcome: Outcome) -> &'static str {
@@ -88,11 +80,7 @@ fn as_table(items: &[Item]) -> String {
         writeln!(page, "{lines}").expect("a String takes any text");
     }
     let [pass, warn, fail] = [Outcome::Pass, Outcome::Warn, Outcome::Fail].map(|o| count(items, o));
-    let verdict = if verdict(items) == Exit::Done {
-        "ready to run"
-    } else {
-        "not ready"
-    };
+    let verdict = if verdict(items) == Exit::Done { "ready to run" } else { "not ready" };
     page + &format!("\n{pass} passed, {warn} with a warning, {fail} failed: {verdict}\n")
 }
 
@@ -128,19 +116,10 @@ mod tests {
     #[test]
     fn the_table_fits_and_says_what_to_do() {
         let page = as_table(&items());
-        assert!(
-            page.lines().all(|line| line.chars().count() <= WIDTH),
-            "{page}"
-        );
-        assert!(
-            page.contains("fail  target.privileges        'ferry'@'%' lacks"),
-            "{page}"
-        );
+        assert!(page.lines().all(|line| line.chars().count() <= WIDTH), "{page}");
+        assert!(page.contains("fail  target.privileges        'ferry'@'%' lacks"), "{page}");
         assert!(page.contains("      remedy: GRANT INSERT"), "{page}");
-        assert!(
-            page.ends_with("\n1 passed, 1 with a warning, 1 failed: not ready\n"),
-            "{page}"
-        );
+        assert!(page.ends_with("\n1 passed, 1 with a warning, 1 failed: not ready\n"), "{page}");
     }
 
     #[test]

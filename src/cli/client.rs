@@ -26,29 +26,17 @@ pub(super) struct Reply {
 }
 
 /// `GET`, or with a token and a body `POST`.
-pub(super) async fn request(
-    url: &str,
-    route: &str,
-    post: Option<(&SecretString, String)>,
-) -> Result<Reply, Failure> {
+pub(super) async fn request(url: &str, route: &str, post: Option<(&SecretString, String)>) -> Result<Reply, Failure> {
     let (host, port, path) = address(url, route)?;
     let exchange = exchange(&host, port, &path, post);
     let unanswered = |cause: String| {
-        let remedy =
-            "see whether the daemon runs, and give the address of its [http] listen as --url";
-        Failure::new(
-            Exit::Unavailable,
-            format!("no answer from {}: {cause}", plain(url)),
-            remedy,
-        )
+        let remedy = "see whether the daemon runs, and give the address of its [http] listen as --url";
+        Failure::new(Exit::Unavailable, format!("no answer from {}: {cause}", plain(url)), remedy)
     };
     match tokio::time::timeout(PATIENCE, exchange).await {
         Ok(Ok(reply)) => Ok(reply),
         Ok(Err(error)) => Err(unanswered(error.to_string())),
-        Err(_) => Err(unanswered(format!(
-            "nothing within {} s",
-            PATIENCE.as_secs()
-        ))),
+        Err(_) => Err(unanswered(format!("nothing within {} s", PATIENCE.as_secs()))),
     }
 }
 
@@ -56,11 +44,7 @@ pub(super) async fn request(
 fn address(url: &str, route: &str) -> Result<(String, u16, String), Failure> {
     let refuse = |cause: &str| {
         let remedy = "write --url http://HOST:PORT; for a daemon elsewhere, tunnel to it: ssh -L 9187:127.0.0.1:9187 HOST";
-        Failure::new(
-            Exit::Usage,
-            format!("--url {:?} {cause}", plain(url)),
-            remedy,
-        )
+        Failure::new(Exit::Usage, format!("--url {:?} {cause}", plain(url)), remedy)
     };
     let uri: Uri = url.parse().map_err(|_| refuse("is no URL"))?;
     if uri.scheme_str() != Some("http") {
@@ -75,39 +59,24 @@ fn address(url: &str, route: &str) -> Result<(String, u16, String), Failure> {
 
 type Fault = Box<dyn std::error::Error + Send + Sync>;
 
-async fn exchange(
-    host: &str,
-    port: u16,
-    path: &str,
-    post: Option<(&SecretString, String)>,
-) -> Result<Reply, Fault> {
+async fn exchange(host: &str, port: u16, path: &str, post: Option<(&SecretString, String)>) -> Result<Reply, Fault> {
     let stream = TcpStream::connect((host, port)).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let host = if host.contains(':') {
-        format!("[{host}]:{port}")
-    } else {
-        format!("{host}:{port}")
-    };
+    let host = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
     let mut request = Request::builder().uri(path).header(HOST, host);
     let mut body = String::new();
     if let Some((token, content)) = post {
         let mut bearer = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()))
             .map_err(|_| "the token holds characters that no HTTP header can carry")?;
         bearer.set_sensitive(true);
-        request = request
-            .method(Method::POST)
-            .header(AUTHORIZATION, bearer)
-            .header(CONTENT_TYPE, "application/json");
+        request = request.method(Method::POST).header(AUTHORIZATION, bearer).header(CONTENT_TYPE, "application/json");
         body = content;
     }
     let answer = sender.send_request(request.body(Full::new(Bytes::from(body)))?);
     let receive = async {
         let answer = answer.await?;
         let status = answer.status().as_u16();
-        let body = Limited::new(answer.into_body(), LARGEST_ANSWER)
-            .collect()
-            .await?
-            .to_bytes();
+        let body = Limited::new(answer.into_body(), LARGEST_ANSWER).collect().await?.to_bytes();
         let body = String::from_utf8_lossy(&body).into_owned();
         Ok(Reply { status, body })
     };
@@ -126,31 +95,11 @@ mod tests {
     #[test]
     fn urls_are_taken_apart() {
         let ok = |url: &str| address(url, "/status").unwrap();
-        assert_eq!(
-            ok("http://127.0.0.1:9187"),
-            ("127.0.0.1".into(), 9187, "/status".into())
-        );
-        assert_eq!(
-            ok("http://[::1]:9187/"),
-            ("::1".into(), 9187, "/status".into())
-        );
-        assert_eq!(
-            ok("http://h/ferry/"),
-            ("h".into(), 80, "/ferry/status".into())
-        );
-        for url in [
-            "127.0.0.1:9187",
-            "https://h",
-            "h",
-            "",
-            "http://",
-            "file:///x",
-        ] {
-            assert_eq!(
-                address(url, "/status").unwrap_err().exit,
-                Exit::Usage,
-                "{url}"
-            );
+        assert_eq!(ok("http://127.0.0.1:9187"), ("127.0.0.1".into(), 9187, "/status".into()));
+        assert_eq!(ok("http://[::1]:9187/"), ("::1".into(), 9187, "/status".into()));
+        assert_eq!(ok("http://h/ferry/"), ("h".into(), 80, "/ferry/status".into()));
+        for url in ["127.0.0.1:9187", "https://h", "h", "", "http://", "file:///x"] {
+            assert_eq!(address(url, "/status").unwrap_err().exit, Exit::Usage, "{url}");
         }
     }
 }

@@ -26,11 +26,7 @@ pub struct Plain {
 #[derive(Debug, clap::Args)]
 struct TokenFile {
     /// File that holds the daemon's token; without it, the variable POLARFERRY_TOKEN
-    #[arg(
-        long = "token-file",
-        value_name = "FILE",
-        env = "POLARFERRY_TOKEN_FILE"
-    )]
+    #[arg(long = "token-file", value_name = "FILE", env = "POLARFERRY_TOKEN_FILE")]
     path: Option<PathBuf>,
 }
 
@@ -75,47 +71,24 @@ impl Limits {
             ("stream_rows_per_second", self.stream_rows_per_second),
             ("stream_bytes_per_second", self.stream_bytes_per_second),
         ];
-        let given = keys
-            .into_iter()
-            .filter_map(|(key, limit)| Some((key.to_owned(), limit?.into())));
+        let given = keys.into_iter().filter_map(|(key, limit)| Some((key.to_owned(), limit?.into())));
         Value::Object(given.collect())
     }
 }
 
 pub(super) fn pause(arguments: &Plain, environment: &Environment) -> Result<Exit, Failure> {
     let nothing = Value::Object(Map::new());
-    post(
-        &arguments.daemon,
-        &arguments.token,
-        environment,
-        "/pause",
-        &nothing,
-        "paused",
-    )
+    post(&arguments.daemon, &arguments.token, environment, "/pause", &nothing, "paused")
 }
 
 pub(super) fn resume(arguments: &Plain, environment: &Environment) -> Result<Exit, Failure> {
     let nothing = Value::Object(Map::new());
-    post(
-        &arguments.daemon,
-        &arguments.token,
-        environment,
-        "/resume",
-        &nothing,
-        "resumed",
-    )
+    post(&arguments.daemon, &arguments.token, environment, "/resume", &nothing, "resumed")
 }
 
 pub(super) fn throttle(arguments: &Throttle, environment: &Environment) -> Result<Exit, Failure> {
     let limits = arguments.limits.as_json();
-    post(
-        &arguments.daemon,
-        &arguments.token,
-        environment,
-        "/throttle",
-        &limits,
-        "limits changed",
-    )
+    post(&arguments.daemon, &arguments.token, environment, "/throttle", &limits, "limits changed")
 }
 
 fn post(
@@ -127,11 +100,7 @@ fn post(
     done: &str,
 ) -> Result<Exit, Failure> {
     let token = token.read(environment)?;
-    let reply = wait(client::request(
-        &daemon.url,
-        route,
-        Some((&token, body.to_string())),
-    ))?;
+    let reply = wait(client::request(&daemon.url, route, Some((&token, body.to_string()))))?;
     judge(&reply, route)?;
     say(&format!("{done}\n"))?;
     Ok(Exit::Done)
@@ -159,19 +128,11 @@ fn judge(reply: &Reply, route: &str) -> Result<(), Failure> {
         200..=299 => Ok(()),
         401 | 403 => {
             let remedy = "use the token of the daemon's [http] token_file; a daemon without one refuses every change";
-            Err(Failure::new(
-                Exit::Fenced,
-                format!("the daemon refuses POST {route}{said}"),
-                remedy,
-            ))
+            Err(Failure::new(Exit::Fenced, format!("the daemon refuses POST {route}{said}"), remedy))
         }
         status => {
             let remedy = "see `polarferry status` and the daemon's log";
-            Err(Failure::new(
-                Exit::Internal,
-                format!("the daemon answers {status} to POST {route}{said}"),
-                remedy,
-            ))
+            Err(Failure::new(Exit::Internal, format!("the daemon answers {status} to POST {route}{said}"), remedy))
         }
     }
 }
@@ -179,9 +140,7 @@ fn judge(reply: &Reply, route: &str) -> Result<(), Failure> {
 /// The daemon's own words, from `message` or `error` of a JSON answer, else the text of a short one.
 fn said(body: &str) -> String {
     let value: Value = serde_json::from_str(body).unwrap_or_default();
-    let words = ["/message", "/error/message", "/error"]
-        .iter()
-        .find_map(|at| value.pointer(at)?.as_str());
+    let words = ["/message", "/error/message", "/error"].iter().find_map(|at| value.pointer(at)?.as_str());
     match words.unwrap_or(body.trim()) {
         words if (1..=200).contains(&words.len()) => format!(": {}", plain(words)),
         _ => String::new(),
@@ -203,58 +162,30 @@ mod tests {
             stream_rows_per_second: None,
             stream_bytes_per_second: Some(0),
         };
-        let expected =
-            serde_json::json!({ "copy_rows_per_second": 5, "stream_bytes_per_second": 0 });
+        let expected = serde_json::json!({ "copy_rows_per_second": 5, "stream_bytes_per_second": 0 });
         assert_eq!(limits.as_json(), expected);
     }
 
     #[test]
     fn a_refusal_carries_the_daemons_words() {
-        let judge = |status, body: &str| {
-            judge(
-                &Reply {
-                    status,
-                    body: body.to_owned(),
-                },
-                "/pause",
-            )
-            .unwrap_err()
-        };
+        let judge = |status, body: &str| judge(&Reply { status, body: body.to_owned() }, "/pause").unwrap_err();
         assert_eq!(judge(403, "no\x1b token").exit, Exit::Fenced);
-        assert_eq!(
-            judge(403, "no\x1b token").cause,
-            "the daemon refuses POST /pause: no  token"
-        );
+        assert_eq!(judge(403, "no\x1b token").cause, "the daemon refuses POST /pause: no  token");
         let conflict = judge(409, r#"{"error":{"message":"already sealed"}}"#);
-        assert_eq!(
-            conflict.cause,
-            "the daemon answers 409 to POST /pause: already sealed"
-        );
-        assert_eq!(
-            judge(500, "").cause,
-            "the daemon answers 500 to POST /pause"
-        );
+        assert_eq!(conflict.cause, "the daemon answers 409 to POST /pause: already sealed");
+        assert_eq!(judge(500, "").cause, "the daemon answers 500 to POST /pause");
     }
 
     #[test]
     fn the_token_comes_from_a_file_or_the_environment() {
         let environment: Environment = [(TOKEN, "from-variable")].into_iter().collect();
         let none = TokenFile { path: None };
-        assert_eq!(
-            none.read(&environment).unwrap().expose_secret(),
-            "from-variable"
-        );
-        assert_eq!(
-            none.read(&Environment::default()).unwrap_err().exit,
-            Exit::Usage
-        );
+        assert_eq!(none.read(&environment).unwrap().expose_secret(), "from-variable");
+        assert_eq!(none.read(&Environment::default()).unwrap_err().exit, Exit::Usage);
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("token");
         std::fs::write(&path, "from-file\n").unwrap();
         let file = TokenFile { path: Some(path) };
-        assert_eq!(
-            file.read(&environment).unwrap().expose_secret(),
-            "from-file"
-        );
+        assert_eq!(file.read(&environment).unwrap().expose_secret(), "from-file");
     }
 }

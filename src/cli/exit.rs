@@ -51,11 +51,7 @@ pub struct Failure {
 
 impl Failure {
     pub fn new(exit: Exit, cause: impl Into<String>, remedy: impl Into<String>) -> Failure {
-        Failure {
-            exit,
-            cause: cause.into(),
-            remedy: remedy.into(),
-        }
+        Failure { exit, cause: cause.into(), remedy: remedy.into() }
     }
 }
 

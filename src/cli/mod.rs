@@ -64,12 +64,7 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct ConfigFile {
     /// Configuration file (TOML)
-    #[arg(
-        short = 'c',
-        long = "config",
-        value_name = "FILE",
-        env = "POLARFERRY_CONFIG"
-    )]
+    #[arg(short = 'c', long = "config", value_name = "FILE", env = "POLARFERRY_CONFIG")]
     pub path: PathBuf,
 }
 
@@ -77,19 +72,12 @@ pub struct ConfigFile {
 #[derive(Debug, Args)]
 pub struct Daemon {
     /// Where the daemon listens: its [http] listen
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "POLARFERRY_URL",
-        default_value = "http://127.0.0.1:9187"
-    )]
+    #[arg(long, value_name = "URL", env = "POLARFERRY_URL", default_value = "http://127.0.0.1:9187")]
     pub url: String,
 }
 
 /// Reads the arguments. Help and version are printed and end with 0, nonsense ends with 64.
-pub fn parse<T: Into<OsString> + Clone>(
-    arguments: impl IntoIterator<Item = T>,
-) -> Result<Command, Exit> {
+pub fn parse<T: Into<OsString> + Clone>(arguments: impl IntoIterator<Item = T>) -> Result<Command, Exit> {
     match Cli::try_parse_from(arguments) {
         Ok(cli) => Ok(cli.command),
         Err(error) => {
@@ -130,9 +118,7 @@ pub fn run(
 impl ConfigFile {
     /// Loads the file; all its problems are one failure.
     fn load(&self, environment: &Environment) -> Result<Config, Failure> {
-        let failure = |problems: crate::config::Problems| {
-            Failure::new(Exit::Configuration, problems.to_string(), "")
-        };
+        let failure = |problems: crate::config::Problems| Failure::new(Exit::Configuration, problems.to_string(), "");
         Config::load(&self.path, environment).map_err(failure)
     }
 }
@@ -146,11 +132,7 @@ fn say(text: &str) -> Result<(), Failure> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
         Err(error) => {
             let cause = format!("cannot write to standard output: {error}");
-            Err(Failure::new(
-                Exit::Internal,
-                cause,
-                "see where the output goes",
-            ))
+            Err(Failure::new(Exit::Internal, cause, "see where the output goes"))
         }
     }
 }
@@ -163,16 +145,9 @@ fn warn(config: &Config) {
 
 /// Waits for one future on this thread: enough for a command that asks and prints.
 fn wait<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runtime = runtime.map_err(|error| {
-        Failure::new(
-            Exit::Internal,
-            format!("cannot start: {error}"),
-            "free file descriptors or memory",
-        )
-    })?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime
+        .map_err(|error| Failure::new(Exit::Internal, format!("cannot start: {error}"), "free file descriptors or memory"))?;
     runtime.block_on(future)
 }
 

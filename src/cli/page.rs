@@ -22,10 +22,7 @@ pub(super) fn full(status: &Value) -> String {
     line("source", &position(status, "/source/position"));
     line("applied", &position(status, "/applied"));
     line("lag", &lag(status));
-    line(
-        "backlog",
-        &counted(status, "/backlog_transactions", "transactions"),
-    );
+    line("backlog", &counted(status, "/backlog_transactions", "transactions"));
     if status.get("stream").is_some_and(Value::is_object) {
         let transactions = counted(status, "/stream/transactions_per_second", "transactions/s");
         let rows = counted(status, "/stream/rows_per_second", "rows/s");
@@ -48,14 +45,12 @@ pub(super) fn full(status: &Value) -> String {
 
 /// `phase=stream lag=2.4s backlog=14 …`: one line for a log or a pipe.
 pub(super) fn line(status: &Value) -> String {
-    let count =
-        |at| number(status, at).map_or_else(|| "unknown".to_owned(), |n| (n as u64).to_string());
+    let count = |at| number(status, at).map_or_else(|| "unknown".to_owned(), |n| (n as u64).to_string());
     let mut line = format!(
         "task={} phase={} lag={} backlog={}",
         plain(text(status, "/task").unwrap_or("unknown")),
         plain(text(status, "/phase").unwrap_or("unknown")),
-        number(status, "/lag_seconds")
-            .map_or_else(|| "unknown".to_owned(), |lag| format!("{lag:.1}s")),
+        number(status, "/lag_seconds").map_or_else(|| "unknown".to_owned(), |lag| format!("{lag:.1}s")),
         count("/backlog_transactions"),
     );
     for (name, at) in [
@@ -84,9 +79,7 @@ fn number(status: &Value, at: &str) -> Option<f64> {
 
 /// Text without its quotes, anything else as JSON.
 fn scalar(value: &Value) -> String {
-    value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned)
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn counted(status: &Value, at: &str, noun: &str) -> String {
@@ -102,11 +95,7 @@ fn lag(status: &Value) -> String {
 
 /// `file:pos`, then as much of the GTID set as fits beside it.
 fn position(status: &Value, at: &str) -> String {
-    let part = |name: &str| {
-        status
-            .pointer(&format!("{at}/{name}"))
-            .filter(|value| !value.is_null())
-    };
+    let part = |name: &str| status.pointer(&format!("{at}/{name}")).filter(|value| !value.is_null());
     let mut words = Vec::new();
     if let (Some(file), Some(pos)) = (part("file"), part("pos")) {
         words.push(squeeze(&format!("{}:{}", scalar(file), scalar(pos)), 40));
@@ -114,16 +103,9 @@ fn position(status: &Value, at: &str) -> String {
     if let Some(set) = part("gtid_set").map(scalar).filter(|set| !set.is_empty()) {
         let used = words.first().map_or(0, |word| word.chars().count() + 1);
         // Sets are separated by commas or newlines; a space would let the line wrap.
-        words.push(squeeze(
-            &set.replace(char::is_whitespace, ""),
-            WIDTH - 9 - used,
-        ));
+        words.push(squeeze(&set.replace(char::is_whitespace, ""), WIDTH - 9 - used));
     }
-    if words.is_empty() {
-        "unknown".to_owned()
-    } else {
-        words.join(" ")
-    }
+    if words.is_empty() { "unknown".to_owned() } else { words.join(" ") }
 }
 
 /// The states in which a table's rows are not all there yet; in any other it is done with copying.
@@ -146,25 +128,13 @@ fn stand(table: &Value) -> Stand {
 
 /// What moves comes first; what does not fit is counted.
 fn tables(status: &Value, page: &mut String) {
-    let Some(tables) = status
-        .get("tables")
-        .and_then(Value::as_array)
-        .filter(|tables| !tables.is_empty())
-    else {
+    let Some(tables) = status.get("tables").and_then(Value::as_array).filter(|tables| !tables.is_empty()) else {
         return;
     };
     let mut tables: Vec<&Value> = tables.iter().collect();
     tables.sort_by_key(|table| stand(table));
-    let done = tables
-        .iter()
-        .filter(|table| stand(table) == Stand::Done)
-        .count();
-    writeln!(
-        page,
-        "\n{done} of {} tables copied",
-        thousands(tables.len() as u64)
-    )
-    .expect("a String takes any text");
+    let done = tables.iter().filter(|table| stand(table) == Stand::Done).count();
+    writeln!(page, "\n{done} of {} tables copied", thousands(tables.len() as u64)).expect("a String takes any text");
     for table in tables.iter().take(TABLES) {
         writeln!(page, "{}", row(table)).expect("a String takes any text");
     }
@@ -180,15 +150,10 @@ fn row(table: &Value) -> String {
     let ratio = match (stand(table), copied, estimated) {
         (Stand::Done, _, _) => Some(1.0),
         // The estimate may be far too low: all is copied when the state says so, not when the count does.
-        (_, Some(copied), Some(estimated)) if estimated > 0.0 => {
-            Some((copied / estimated).min(0.99))
-        }
+        (_, Some(copied), Some(estimated)) if estimated > 0.0 => Some((copied / estimated).min(0.99)),
         _ => None,
     };
-    let percent = ratio.map_or_else(
-        || "?".to_owned(),
-        |ratio| format!("{}%", (ratio * 100.0) as u64),
-    );
+    let percent = ratio.map_or_else(|| "?".to_owned(), |ratio| format!("{}%", (ratio * 100.0) as u64));
     let amount = |number: Option<f64>| number.map_or_else(|| "?".to_owned(), |n| short(n as u64));
     let rows = match stand(table) {
         Stand::Done => format!("{} rows", amount(copied)),
@@ -207,17 +172,9 @@ fn error(status: &Value, page: &mut String) {
         return;
     };
     let field = |name: &str| error.get(name).filter(|value| !value.is_null()).map(scalar);
-    let cause = [field("code"), field("message")]
-        .into_iter()
-        .flatten()
-        .collect::<Vec<_>>()
-        .join(": ");
+    let cause = [field("code"), field("message")].into_iter().flatten().collect::<Vec<_>>().join(": ");
     // An error of another shape is still shown, as it came.
-    let cause = if cause.is_empty() {
-        scalar(error)
-    } else {
-        cause
-    };
+    let cause = if cause.is_empty() { scalar(error) } else { cause };
     writeln!(page, "\n{}", wrap("error    ", &cause)).expect("a String takes any text");
     if let Some(remedy) = field("remedy") {
         writeln!(page, "{}", wrap("remedy   ", &remedy)).expect("a String takes any text");
@@ -254,11 +211,7 @@ mod tests {
 
     fn fits(page: &str) {
         for line in page.lines() {
-            assert!(
-                line.chars().count() <= WIDTH,
-                "{} columns: {line}",
-                line.chars().count()
-            );
+            assert!(line.chars().count() <= WIDTH, "{} columns: {line}", line.chars().count());
         }
     }
 
@@ -287,13 +240,11 @@ mod tests {
     fn an_error_is_shown_with_its_remedy() {
         let mut status = status();
         status["phase"] = json!("failed");
-        status["error"] = json!({ "code": 1236, "message": "the binlog at our position is gone\x1b[2J ".repeat(4), "remedy": "copy again" });
+        status["error"] =
+            json!({ "code": 1236, "message": "the binlog at our position is gone\x1b[2J ".repeat(4), "remedy": "copy again" });
         let page = full(&status);
         fits(&page);
-        assert!(
-            page.contains("error    1236: the binlog at our position is gone [2J the"),
-            "{page}"
-        );
+        assert!(page.contains("error    1236: the binlog at our position is gone [2J the"), "{page}");
         assert!(page.ends_with("remedy   copy again\n"), "{page}");
         assert!(!page.contains('\x1b'));
         assert!(line(&status).ends_with(" error=1236\n"));
@@ -303,19 +254,10 @@ mod tests {
     fn what_is_missing_is_unknown_and_never_zero() {
         let page = full(&json!({ "lag_seconds": null, "tables": [{}], "error": "odd" }));
         fits(&page);
-        for part in [
-            "phase    unknown",
-            "lag      unknown",
-            "backlog  unknown transactions",
-            "? of ~?",
-            "error    odd",
-        ] {
+        for part in ["phase    unknown", "lag      unknown", "backlog  unknown transactions", "? of ~?", "error    odd"] {
             assert!(page.contains(part), "{part}\n{page}");
         }
-        assert_eq!(
-            line(&json!({})),
-            "task=unknown phase=unknown lag=unknown backlog=unknown\n"
-        );
+        assert_eq!(line(&json!({})), "task=unknown phase=unknown lag=unknown backlog=unknown\n");
     }
 
     #[test]

@@ -25,10 +25,6 @@ pub(super) fn run(
     carry: impl FnOnce(Launch) -> Result<(), Failure>,
 ) -> Result<Exit, Failure> {
     let config = arguments.file.load(&environment)?;
-    carry(Launch {
-        config,
-        path: arguments.file.path,
-        environment,
-    })?;
+    carry(Launch { config, path: arguments.file.path, environment })?;
     Ok(Exit::Done)
 }

@@ -32,11 +32,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
             return watch(arguments).await;
         }
         let body = fetch(&arguments.daemon.url).await?;
-        let text = if arguments.json {
-            format!("{}\n", body.trim_end())
-        } else {
-            page::full(&parse(&body)?)
-        };
+        let text = if arguments.json { format!("{}\n", body.trim_end()) } else { page::full(&parse(&body)?) };
         say(&text)?;
         Ok(Exit::Done)
     })
@@ -73,21 +69,13 @@ async fn fetch(url: &str) -> Result<String, Failure> {
         return Ok(reply.body);
     }
     let cause = format!("GET /status is answered with {}", reply.status);
-    Err(Failure::new(
-        Exit::Internal,
-        cause,
-        "see whether --url names a polarferry daemon",
-    ))
+    Err(Failure::new(Exit::Internal, cause, "see whether --url names a polarferry daemon"))
 }
 
 fn parse(body: &str) -> Result<Value, Failure> {
     let value: Option<Value> = serde_json::from_str(body).ok().filter(Value::is_object);
     value.ok_or_else(|| {
         let remedy = "see whether --url names a polarferry daemon";
-        Failure::new(
-            Exit::Internal,
-            "GET /status is answered with something else than a status",
-            remedy,
-        )
+        Failure::new(Exit::Internal, "GET /status is answered with something else than a status", remedy)
     })
 }

@@ -6,9 +6,7 @@ pub(super) const WIDTH: usize = 80;
 /// Makes text from a server or a daemon safe to print: control characters could move the cursor or
 /// rewrite what stands above.
 pub(super) fn plain(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// Fills lines up to `WIDTH`; the first begins with `first`, the others are indented as far. A word
@@ -50,9 +48,7 @@ pub(super) fn squeeze(text: &str, width: usize) -> String {
 
 /// `[########........]`, ASCII because logs and tickets are.
 pub(super) fn bar(ratio: f64, width: usize) -> String {
-    let full = (1..=width)
-        .filter(|cell| *cell as f64 <= ratio * width as f64)
-        .count();
+    let full = (1..=width).filter(|cell| *cell as f64 <= ratio * width as f64).count();
     format!("[{}{}]", "#".repeat(full), ".".repeat(width - full))
 }
 
@@ -71,21 +67,12 @@ pub(super) fn thousands(number: u64) -> String {
 
 /// At most five characters: `999`, `12.3K`, `456M`.
 pub(super) fn short(number: u64) -> String {
-    let scales = [
-        (1_000_000_000_000, 'T'),
-        (1_000_000_000, 'G'),
-        (1_000_000, 'M'),
-        (1_000, 'K'),
-    ];
+    let scales = [(1_000_000_000_000, 'T'), (1_000_000_000, 'G'), (1_000_000, 'M'), (1_000, 'K')];
     let Some((scale, letter)) = scales.into_iter().find(|(scale, _)| number >= *scale) else {
         return number.to_string();
     };
     let (whole, tenth) = (number / scale, number % scale * 10 / scale);
-    if whole >= 100 {
-        format!("{whole}{letter}")
-    } else {
-        format!("{whole}.{tenth}{letter}")
-    }
+    if whole >= 100 { format!("{whole}{letter}") } else { format!("{whole}.{tenth}{letter}") }
 }
 
 /// The two largest units: `3h 12m`, `45s`; tenths below ten seconds, where they matter.
@@ -114,16 +101,8 @@ mod tests {
     fn lines_are_filled_and_never_longer_than_the_terminal() {
         let text = format!("{} {}", "word ".repeat(40), "x".repeat(200));
         let wrapped = wrap("      remedy: ", &text);
-        assert!(
-            wrapped.lines().all(|line| line.chars().count() <= WIDTH),
-            "{wrapped}"
-        );
-        assert!(
-            wrapped
-                .lines()
-                .skip(1)
-                .all(|line| line.starts_with("              "))
-        );
+        assert!(wrapped.lines().all(|line| line.chars().count() <= WIDTH), "{wrapped}");
+        assert!(wrapped.lines().skip(1).all(|line| line.starts_with("              ")));
         let words = |text: &str| text.replace(char::is_whitespace, "");
         assert_eq!(words(&wrapped), words(&format!("remedy: {text}")));
         assert_eq!(wrap("a ", ""), "a ");
@@ -131,19 +110,10 @@ mod tests {
 
     #[test]
     fn numbers_read_as_people_write_them() {
-        assert_eq!(
-            [0, 999, 1000, 1234567].map(thousands),
-            ["0", "999", "1,000", "1,234,567"]
-        );
-        assert_eq!(
-            [0, 999, 1000, 12_345, 456_789_000].map(short),
-            ["0", "999", "1.0K", "12.3K", "456M"]
-        );
+        assert_eq!([0, 999, 1000, 1234567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!([0, 999, 1000, 12_345, 456_789_000].map(short), ["0", "999", "1.0K", "12.3K", "456M"]);
         assert!(short(u64::MAX).ends_with('T'));
-        assert_eq!(
-            [0.0, 2.44, 45.0, 11_530.0, 90_000.0].map(span),
-            ["0.0s", "2.4s", "45s", "3h 12m", "1d 1h"]
-        );
+        assert_eq!([0.0, 2.44, 45.0, 11_530.0, 90_000.0].map(span), ["0.0s", "2.4s", "45s", "3h 12m", "1d 1h"]);
         assert_eq!(span(60.0), "1m 0s");
     }
 

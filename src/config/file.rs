@@ -18,10 +18,7 @@ const PREFIX: &str = "POLARFERRY";
 const SEPARATOR: &str = "__";
 
 pub(super) fn variable(key: &str) -> String {
-    format!(
-        "{PREFIX}{SEPARATOR}{}",
-        key.replace('.', SEPARATOR).to_uppercase()
-    )
+    format!("{PREFIX}{SEPARATOR}{}", key.replace('.', SEPARATOR).to_uppercase())
 }
 
 /// Whether the value came from the environment; `config` names no origin for text that it was handed.
@@ -30,24 +27,13 @@ pub(super) fn from_environment(value: &Value) -> bool {
 }
 
 /// The merged tree; none for a file that is not TOML, since every key would be reported as missing.
-pub(super) fn read(
-    text: &str,
-    environment: &Environment,
-    findings: &mut Findings,
-) -> Option<Map<String, Value>> {
+pub(super) fn read(text: &str, environment: &Environment, findings: &mut Findings) -> Option<Map<String, Value>> {
     let (document, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
-        let place = error
-            .span()
-            .map_or(Place::Nowhere, |span| Place::Line(line(text, span.start)));
+        let place = error.span().map_or(Place::Nowhere, |span| Place::Line(line(text, span.start)));
         // Only the message: the error's own display quotes the line, and the line may hold a password.
         let cause = format!("is not TOML: {}", error.message().replace('\n', ", "));
-        findings.problem(
-            "",
-            place,
-            cause,
-            "correct the line; text values need quotes",
-        );
+        findings.problem("", place, cause, "correct the line; text values need quotes");
     }
     if !errors.is_empty() {
         return None;
@@ -58,10 +44,7 @@ pub(super) fn read(
     let tree = config::Config::builder()
         .add_source(config::File::from_str(text, FileFormat::Toml))
         .add_source(
-            config::Environment::with_prefix(PREFIX)
-                .prefix_separator(SEPARATOR)
-                .separator(SEPARATOR)
-                .source(Some(variables)),
+            config::Environment::with_prefix(PREFIX).prefix_separator(SEPARATOR).separator(SEPARATOR).source(Some(variables)),
         )
         .build()
         .map(|merged| merged.cache.kind);
@@ -70,12 +53,7 @@ pub(super) fn read(
         // The text parsed a moment ago, so this is a contradiction between two parsers.
         Ok(_) | Err(_) => {
             let cause = "cannot be merged with the environment";
-            findings.problem(
-                "",
-                Place::Nowhere,
-                cause,
-                "report this file, without its secrets",
-            );
+            findings.problem("", Place::Nowhere, cause, "report this file, without its secrets");
             None
         }
     }
@@ -85,10 +63,7 @@ pub(super) fn read(
 fn variables(environment: &Environment, findings: &mut Findings) -> Map<String, String> {
     let mut ours = Map::new();
     for (name, value) in environment.iter() {
-        let Some(key) = name
-            .strip_prefix(PREFIX)
-            .and_then(|rest| rest.strip_prefix(SEPARATOR))
-        else {
+        let Some(key) = name.strip_prefix(PREFIX).and_then(|rest| rest.strip_prefix(SEPARATOR)) else {
             continue;
         };
         let place = Place::Variable(name.to_owned());
@@ -96,12 +71,7 @@ fn variables(environment: &Environment, findings: &mut Findings) -> Map<String, 
             findings.problem("", place, "is not UTF-8", "set the variable anew, in UTF-8");
         } else if key.is_empty() || !key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
             // `config` would read brackets as an index.
-            findings.problem(
-                "",
-                place,
-                "names no key",
-                format!("write {}", variable("section.key")),
-            );
+            findings.problem("", place, "names no key", format!("write {}", variable("section.key")));
         } else {
             ours.insert(name.to_owned(), value.to_owned());
         }
@@ -120,11 +90,7 @@ fn mark(text: &str, prefix: &str, table: &DeTable<'_>, lines: &mut HashMap<Strin
 }
 
 pub(super) fn join(section: &str, key: &str) -> String {
-    if section.is_empty() {
-        key.to_owned()
-    } else {
-        format!("{section}.{key}")
-    }
+    if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") }
 }
 
 fn line(text: &str, offset: usize) -> usize {

@@ -29,11 +29,7 @@ const STATE_DIRECTORY: &str = "STATE_DIRECTORY";
 
 /// Reads everything, in the order of the example file. `None` when the answer would contain a
 /// placeholder; then `findings` says why.
-pub(super) fn gather(
-    tree: Map<String, Value>,
-    environment: &Environment,
-    findings: &mut Findings,
-) -> Option<Config> {
+pub(super) fn gather(tree: Map<String, Value>, environment: &Environment, findings: &mut Findings) -> Option<Config> {
     let mut root = Section::root(tree, findings);
     let task = root.section("task", |s| task(s, environment));
     let (source, source_password) = root.section("source", |s| {
@@ -70,11 +66,7 @@ pub(super) fn gather(
         throttle,
         http,
         warnings: std::mem::take(&mut findings.warnings),
-        origins: Origins {
-            source: source_password,
-            target: target_password,
-            token,
-        },
+        origins: Origins { source: source_password, target: target_password, token },
     })
 }
 
@@ -85,19 +77,10 @@ fn task(section: &mut Section<'_>, environment: &Environment) -> Option<Task> {
     let from_systemd = environment.get(STATE_DIRECTORY);
     let first = from_systemd.and_then(|list| list.split(':').next());
     let state_dir = section.text("state_dir").or(first.map(str::to_owned));
-    Some(Task {
-        name: name?,
-        server_id: NonZeroU32::new(server_id)?,
-        state_dir: state_dir.map(PathBuf::from),
-    })
+    Some(Task { name: name?, server_id: NonZeroU32::new(server_id)?, state_dir: state_dir.map(PathBuf::from) })
 }
 
-fn endpoint(
-    section: &mut Section<'_>,
-    end: &str,
-    host_remedy: &str,
-    environment: &Environment,
-) -> (Endpoint, Origin) {
+fn endpoint(section: &mut Section<'_>, end: &str, host_remedy: &str, environment: &Environment) -> (Endpoint, Origin) {
     let host = section.required("host", host_remedy);
     let odd = |c: char| c.is_whitespace() || c.is_control() || "/@".contains(c);
     if host.contains(odd) || (host.contains(':') && host.parse::<std::net::Ipv6Addr>().is_err()) {
@@ -105,19 +88,10 @@ fn endpoint(
         section.problem("host", format!("= {host:?} is no host name"), remedy);
     }
     let port = section.number("port", Some(conn::PORT), 1..=u16::MAX);
-    let user = section.required(
-        "user",
-        "user = \"…\", the account that polarferry logs in with",
-    );
+    let user = section.required("user", "user = \"…\", the account that polarferry logs in with");
     let password = secret::password(section, end, environment);
     let tls = section.section("tls", tls);
-    let endpoint = Endpoint {
-        host,
-        port,
-        user,
-        password: password.secret.unwrap_or_else(|| SecretString::from("")),
-        tls,
-    };
+    let endpoint = Endpoint { host, port, user, password: password.secret.unwrap_or_else(|| SecretString::from("")), tls };
     (endpoint, password.origin)
 }
 
@@ -125,11 +99,7 @@ fn endpoint(
 fn apart(section: &mut Section<'_>, source: &Endpoint, target: &Endpoint) {
     let same_host = source.host.eq_ignore_ascii_case(&target.host);
     if same_host && source.port == target.port && !target.host.is_empty() {
-        section.problem(
-            "host",
-            "is the source's own host and port",
-            "name the PolarDB cluster here",
-        );
+        section.problem("host", "is the source's own host and port", "name the PolarDB cluster here");
     }
 }
 
@@ -144,16 +114,10 @@ fn tls(section: &mut Section<'_>) -> Tls {
     }
     match (mode, &ca) {
         (TlsMode::Disabled, _) => {
-            section.warn(
-                "mode",
-                "is disabled: the password's proof and every row cross the network in clear",
-            );
+            section.warn("mode", "is disabled: the password's proof and every row cross the network in clear");
         }
         (TlsMode::Required, Some(_)) => {
-            section.warn(
-                "ca",
-                "is not used in mode required; verify-ca or verify-identity would use it",
-            );
+            section.warn("ca", "is not used in mode required; verify-ca or verify-identity would use it");
         }
         (TlsMode::Required | TlsMode::VerifyCa | TlsMode::VerifyIdentity, _) => {}
     }
@@ -162,11 +126,7 @@ fn tls(section: &mut Section<'_>) -> Tls {
 
 fn selection(section: &mut Section<'_>) -> Selection {
     let remedy = |error: &NotAGlob| error.remedy().to_owned();
-    let include = section.required_list::<Glob>(
-        "include",
-        "include = [\"shop.*\"], globs of database.table",
-        remedy,
-    );
+    let include = section.required_list::<Glob>("include", "include = [\"shop.*\"], globs of database.table", remedy);
     let exclude = section.list::<Glob>("exclude", remedy);
     Selection { include, exclude }
 }
@@ -185,28 +145,16 @@ fn migrate(section: &mut Section<'_>) -> Migrate {
 
 fn copy(section: &mut Section<'_>) -> copy::Settings {
     copy::Settings {
-        connections: section.number(
-            "connections",
-            Some(copy::CONNECTIONS),
-            copy::CONNECTIONS_RANGE,
-        ),
+        connections: section.number("connections", Some(copy::CONNECTIONS), copy::CONNECTIONS_RANGE),
         chunk_rows: section.number("chunk_rows", Some(copy::CHUNK_ROWS), copy::CHUNK_ROWS_RANGE),
         chunk_bytes: section.bytes("chunk_bytes", copy::CHUNK_BYTES, copy::CHUNK_BYTES_RANGE),
-        chunk_target: section.duration(
-            "chunk_target",
-            copy::CHUNK_TARGET,
-            copy::CHUNK_TARGET_RANGE,
-        ),
+        chunk_target: section.duration("chunk_target", copy::CHUNK_TARGET, copy::CHUNK_TARGET_RANGE),
     }
 }
 
 fn apply(section: &mut Section<'_>) -> apply::Settings {
     apply::Settings {
-        batch_rows: section.number(
-            "batch_rows",
-            Some(apply::BATCH_ROWS),
-            apply::BATCH_ROWS_RANGE,
-        ),
+        batch_rows: section.number("batch_rows", Some(apply::BATCH_ROWS), apply::BATCH_ROWS_RANGE),
         batch_bytes: section.bytes("batch_bytes", apply::BATCH_BYTES, apply::BATCH_BYTES_RANGE),
         batch_transactions: section.number(
             "batch_transactions",
@@ -217,32 +165,17 @@ fn apply(section: &mut Section<'_>) -> apply::Settings {
 }
 
 fn retry(section: &mut Section<'_>) -> RetrySettings {
-    let connection_window = section.duration(
-        "connection_window",
-        fault::CONNECTION_WINDOW,
-        fault::CONNECTION_WINDOW_RANGE,
-    );
-    let other_window = section.duration(
-        "other_window",
-        fault::OTHER_WINDOW,
-        fault::OTHER_WINDOW_RANGE,
-    );
+    let connection_window = section.duration("connection_window", fault::CONNECTION_WINDOW, fault::CONNECTION_WINDOW_RANGE);
+    let other_window = section.duration("other_window", fault::OTHER_WINDOW, fault::OTHER_WINDOW_RANGE);
     if other_window >= connection_window {
         let cause = format!(
             "= \"{}\" is not less than connection_window = \"{}\"",
             duration_text(other_window),
             duration_text(connection_window)
         );
-        section.problem(
-            "other_window",
-            cause,
-            "lower other_window or raise connection_window",
-        );
+        section.problem("other_window", cause, "lower other_window or raise connection_window");
     }
-    RetrySettings {
-        connection_window,
-        other_window,
-    }
+    RetrySettings { connection_window, other_window }
 }
 
 fn throttle(section: &mut Section<'_>) -> Limits {
@@ -261,9 +194,6 @@ fn http(section: &mut Section<'_>, environment: &Environment) -> (http::Settings
     let remedy = "an address and a port, as in listen = \"127.0.0.1:9187\"";
     let listen = section.parsed("listen", remedy).unwrap_or(http::LISTEN);
     let token = secret::token(section, environment);
-    let settings = http::Settings {
-        listen,
-        token: token.secret,
-    };
+    let settings = http::Settings { listen, token: token.secret };
     (settings, token.origin)
 }

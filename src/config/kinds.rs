@@ -49,12 +49,7 @@ impl Section<'_> {
             ValueKind::String(text) if environment => match text.parse() {
                 Ok(number) => number,
                 Err(_) => {
-                    self.report(
-                        name,
-                        place,
-                        "is no number".to_owned(),
-                        format!("write {allowed}"),
-                    );
+                    self.report(name, place, "is no number".to_owned(), format!("write {allowed}"));
                     return fallback;
                 }
             },
@@ -66,37 +61,21 @@ impl Section<'_> {
         match T::try_from(number) {
             Ok(number) if range.contains(&number) => number,
             _ => {
-                self.report(
-                    name,
-                    place,
-                    format!("= {number} is out of range"),
-                    format!("write {allowed}"),
-                );
+                self.report(name, place, format!("= {number} is out of range"), format!("write {allowed}"));
                 fallback
             }
         }
     }
 
     /// A duration with its unit, `"700ms"`.
-    pub fn duration(
-        &mut self,
-        name: &str,
-        default: Duration,
-        range: RangeInclusive<Duration>,
-    ) -> Duration {
+    pub fn duration(&mut self, name: &str, default: Duration, range: RangeInclusive<Duration>) -> Duration {
         let parse = |text: &str| humantime::parse_duration(text).ok();
         self.measure(name, default, &range, parse, duration_text)
     }
 
     /// A size with its unit, `"8MiB"`.
     pub fn bytes(&mut self, name: &str, default: Bytes, range: RangeInclusive<Bytes>) -> Bytes {
-        self.measure(
-            name,
-            default,
-            &range,
-            |text| text.parse().ok(),
-            |bytes| bytes.to_string(),
-        )
+        self.measure(name, default, &range, |text| text.parse().ok(), |bytes| bytes.to_string())
     }
 
     fn measure<T: Copy + PartialOrd>(
@@ -107,12 +86,7 @@ impl Section<'_> {
         parse: impl Fn(&str) -> Option<T>,
         show: impl Fn(T) -> String,
     ) -> T {
-        let remedy = format!(
-            "{name} = \"{}\"; from \"{}\" to \"{}\"",
-            show(default),
-            show(*range.start()),
-            show(*range.end())
-        );
+        let remedy = format!("{name} = \"{}\"; from \"{}\" to \"{}\"", show(default), show(*range.start()), show(*range.end()));
         let Some((place, value)) = self.value(name) else {
             return default;
         };
@@ -139,27 +113,19 @@ impl Section<'_> {
         example: &str,
         remedy: impl Fn(&T::Err) -> String,
     ) -> Vec<T> {
-        let list =
-            |section: &mut Self| Some(section.list(name, remedy)).filter(|list| !list.is_empty());
-        self.demand(name, "is missing or empty", example, list)
-            .unwrap_or_default()
+        let list = |section: &mut Self| Some(section.list(name, remedy)).filter(|list| !list.is_empty());
+        self.demand(name, "is missing or empty", example, list).unwrap_or_default()
     }
 
     /// A list of texts that become values of ours; from the environment, separated by commas.
-    pub fn list<T: FromStr<Err: Display>>(
-        &mut self,
-        name: &str,
-        remedy: impl Fn(&T::Err) -> String,
-    ) -> Vec<T> {
+    pub fn list<T: FromStr<Err: Display>>(&mut self, name: &str, remedy: impl Fn(&T::Err) -> String) -> Vec<T> {
         let Some((place, value)) = self.value(name) else {
             return Vec::new();
         };
         let environment = from_environment(&value);
         let texts = match value.kind {
             ValueKind::Array(values) => values,
-            ValueKind::String(text) if environment => {
-                commas(&text).map(|text| Value::from(text.trim())).collect()
-            }
+            ValueKind::String(text) if environment => commas(&text).map(|text| Value::from(text.trim())).collect(),
             other => {
                 self.wrong_kind(name, place, &other, &format!("a list, {name} = [\"…\"]"));
                 return Vec::new();
@@ -175,9 +141,7 @@ impl Section<'_> {
                         self.report(name, place.clone(), cause, remedy(&error));
                     }
                 },
-                other => {
-                    self.wrong_kind(name, place.clone(), &other, "every item as text in quotes")
-                }
+                other => self.wrong_kind(name, place.clone(), &other, "every item as text in quotes"),
             }
         }
         list
@@ -198,10 +162,7 @@ fn commas(text: &str) -> impl Iterator<Item = &str> {
 pub(super) fn duration_text(duration: Duration) -> String {
     let milliseconds = duration.as_millis();
     for (unit, length) in [("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)] {
-        if milliseconds > 0
-            && milliseconds.is_multiple_of(length)
-            && duration.subsec_nanos().is_multiple_of(1_000_000)
-        {
+        if milliseconds > 0 && milliseconds.is_multiple_of(length) && duration.subsec_nanos().is_multiple_of(1_000_000) {
             return format!("{}{unit}", milliseconds / length);
         }
     }

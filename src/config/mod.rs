@@ -71,8 +71,7 @@ impl Config {
                     key: String::new(),
                     place: Place::Nowhere,
                     cause: format!("cannot be read: {error}"),
-                    remedy: "name a readable TOML file with -c; config/polarferry.example.toml is a model"
-                        .to_owned(),
+                    remedy: "name a readable TOML file with -c; config/polarferry.example.toml is a model".to_owned(),
                 }],
             }),
         }
@@ -83,10 +82,7 @@ impl Config {
         let mut findings = Findings::default();
         let tree = file::read(text, environment, &mut findings);
         let config = tree.and_then(|tree| gather::gather(tree, environment, &mut findings));
-        config.ok_or_else(|| Problems {
-            file: file.to_owned(),
-            problems: findings.problems,
-        })
+        config.ok_or_else(|| Problems { file: file.to_owned(), problems: findings.problems })
     }
 
     /// The effective configuration as TOML, secrets hidden.
@@ -100,9 +96,7 @@ pub fn keys() -> Vec<String> {
     let mut findings = Findings::default();
     gather::gather(config::Map::new(), &Environment::default(), &mut findings);
     let known = findings.known.into_iter();
-    known
-        .filter(|key| key.contains('.') && !key.ends_with(".tls"))
-        .collect()
+    known.filter(|key| key.contains('.') && !key.ends_with(".tls")).collect()
 }
 
 #[cfg(test)]

@@ -75,19 +75,8 @@ pub(super) struct Findings {
 }
 
 impl Findings {
-    pub fn problem(
-        &mut self,
-        key: &str,
-        place: Place,
-        cause: impl Into<String>,
-        remedy: impl Into<String>,
-    ) {
-        self.problems.push(Problem {
-            key: key.to_owned(),
-            place,
-            cause: cause.into(),
-            remedy: remedy.into(),
-        });
+    pub fn problem(&mut self, key: &str, place: Place, cause: impl Into<String>, remedy: impl Into<String>) {
+        self.problems.push(Problem { key: key.to_owned(), place, cause: cause.into(), remedy: remedy.into() });
     }
 
     pub fn unknown(&mut self, key: String, place: Place) {
@@ -100,36 +89,20 @@ impl Findings {
         unknown.sort_by(|a, b| a.0.cmp(&b.0));
         for (key, place) in unknown {
             let remedy = self.suggestion(&key);
-            let cause = if key.contains('.') {
-                "is no known key"
-            } else {
-                "is no known section"
-            };
+            let cause = if key.contains('.') { "is no known key" } else { "is no known section" };
             self.problem(&key, place, cause, remedy);
         }
     }
 
     fn suggestion(&self, unknown: &str) -> String {
         let (section, name) = split(unknown);
-        let siblings: Vec<&str> = self
-            .known
-            .iter()
-            .map(|known| split(known))
-            .filter(|(of, _)| *of == section)
-            .map(|(_, name)| name)
-            .collect();
+        let siblings: Vec<&str> =
+            self.known.iter().map(|known| split(known)).filter(|(of, _)| *of == section).map(|(_, name)| name).collect();
         if let Some(nearest) = nearest(name, &siblings) {
-            return if section.is_empty() {
-                format!("did you mean [{nearest}]?")
-            } else {
-                format!("did you mean `{nearest}`?")
-            };
+            return if section.is_empty() { format!("did you mean [{nearest}]?") } else { format!("did you mean `{nearest}`?") };
         }
         let elsewhere = self.known.iter().map(|known| split(known));
-        if let Some((of, _)) = elsewhere
-            .filter(|(of, _)| !of.is_empty())
-            .find(|(_, known)| *known == name)
-        {
+        if let Some((of, _)) = elsewhere.filter(|(of, _)| !of.is_empty()).find(|(_, known)| *known == name) {
             return format!("`{name}` belongs under [{of}]");
         }
         format!("take it out; known here: {}", siblings.join(", "))

@@ -41,10 +41,7 @@ pub(super) fn render(config: &Config) -> String {
     page.plain("batch_transactions", config.apply.batch_transactions);
 
     page.section("retry");
-    page.text(
-        "connection_window",
-        duration_text(config.retry.connection_window),
-    );
+    page.text("connection_window", duration_text(config.retry.connection_window));
     page.text("other_window", duration_text(config.retry.other_window));
 
     let limits = &config.throttle;
@@ -76,10 +73,7 @@ struct Page(String);
 
 impl Page {
     fn line(&mut self, line: std::fmt::Arguments<'_>) {
-        self.0
-            .write_fmt(line)
-            .and_then(|()| self.0.write_char('\n'))
-            .expect("a String takes any text");
+        self.0.write_fmt(line).and_then(|()| self.0.write_char('\n')).expect("a String takes any text");
     }
 
     fn section(&mut self, name: &str) {
@@ -109,12 +103,8 @@ impl Page {
     fn secret(&mut self, key: &str, origin: &Origin) {
         match origin {
             Origin::File(path) => self.path(&format!("{key}_file"), Some(path)),
-            Origin::Inline => self.line(format_args!(
-                "# {key} = hidden, written in the configuration"
-            )),
-            Origin::Credential(name) => {
-                self.line(format_args!("# {key}: systemd credential {name}"))
-            }
+            Origin::Inline => self.line(format_args!("# {key} = hidden, written in the configuration")),
+            Origin::Credential(name) => self.line(format_args!("# {key}: systemd credential {name}")),
             Origin::Absent => self.line(format_args!("# {key}: none")),
         }
     }

@@ -43,16 +43,11 @@ pub(super) fn password(section: &mut Section<'_>, end: &str, environment: &Envir
         let advice = "is written in the configuration; password_file or a systemd credential keeps it from \
                       whoever may read that";
         section.warn("password", advice);
-        return Found {
-            secret: Some(secret),
-            origin: Origin::Inline,
-        };
+        return Found { secret: Some(secret), origin: Origin::Inline };
     }
     let found = stored(section, "password_file", file, &credential, environment);
     if found.origin == Origin::Absent {
-        let remedy = format!(
-            "password_file = \"…\", or LoadCredential={credential}:FILE in the systemd unit"
-        );
+        let remedy = format!("password_file = \"…\", or LoadCredential={credential}:FILE in the systemd unit");
         section.problem("password_file", "is missing", remedy);
     }
     found
@@ -62,8 +57,7 @@ pub(super) fn password(section: &mut Section<'_>, end: &str, environment: &Envir
 pub(super) fn token(section: &mut Section<'_>, environment: &Environment) -> Found {
     let file = section.text("token_file");
     let found = stored(section, "token_file", file, "http_token", environment);
-    let plain =
-        |secret: &SecretString| secret.expose_secret().bytes().all(|b| b.is_ascii_graphic());
+    let plain = |secret: &SecretString| secret.expose_secret().bytes().all(|b| b.is_ascii_graphic());
     if !found.secret.as_ref().is_none_or(plain) {
         let cause = "holds characters that no HTTP header can carry";
         let remedy = "use printable ASCII without spaces, as `openssl rand -hex 32` makes it";
@@ -72,24 +66,14 @@ pub(super) fn token(section: &mut Section<'_>, environment: &Environment) -> Fou
     found
 }
 
-fn stored(
-    section: &mut Section<'_>,
-    key: &str,
-    file: Option<String>,
-    credential: &str,
-    environment: &Environment,
-) -> Found {
+fn stored(section: &mut Section<'_>, key: &str, file: Option<String>, credential: &str, environment: &Environment) -> Found {
     let (path, origin) = match (file, environment.get(CREDENTIALS)) {
         (Some(file), _) => (PathBuf::from(&file), Origin::File(file.into())),
-        (None, Some(directory)) if Path::new(directory).join(credential).exists() => (
-            Path::new(directory).join(credential),
-            Origin::Credential(credential.to_owned()),
-        ),
+        (None, Some(directory)) if Path::new(directory).join(credential).exists() => {
+            (Path::new(directory).join(credential), Origin::Credential(credential.to_owned()))
+        }
         (None, _) => {
-            return Found {
-                secret: None,
-                origin: Origin::Absent,
-            };
+            return Found { secret: None, origin: Origin::Absent };
         }
     };
     let secret = match read(&path) {
@@ -123,13 +107,9 @@ impl Unreadable {
             Unreadable::Io(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 "let the account that runs polarferry read it, or use a systemd credential"
             }
-            Unreadable::Io(error) if error.kind() == io::ErrorKind::NotFound => {
-                "create the file, or correct the path"
-            }
+            Unreadable::Io(error) if error.kind() == io::ErrorKind::NotFound => "create the file, or correct the path",
             Unreadable::Io(_) => "make it a readable file",
-            Unreadable::NotText | Unreadable::Empty => {
-                "write the secret into it, as one line of UTF-8"
-            }
+            Unreadable::NotText | Unreadable::Empty => "write the secret into it, as one line of UTF-8",
         }
     }
 }

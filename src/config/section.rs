@@ -25,39 +25,20 @@ pub(super) struct Section<'a> {
 
 impl<'a> Section<'a> {
     pub fn root(values: Map<String, Value>, findings: &'a mut Findings) -> Section<'a> {
-        Section {
-            path: String::new(),
-            values,
-            findings,
-        }
+        Section { path: String::new(), values, findings }
     }
 
     /// Reads one table inside this one; keys that `read` leaves behind are unknown.
     pub fn section<T>(&mut self, name: &str, read: impl FnOnce(&mut Section<'_>) -> T) -> T {
         let values = match self.value(name) {
             None => Map::new(),
-            Some((
-                _,
-                Value {
-                    kind: ValueKind::Table(values),
-                    ..
-                },
-            )) => values,
+            Some((_, Value { kind: ValueKind::Table(values), .. })) => values,
             Some((place, value)) => {
-                self.wrong_kind(
-                    name,
-                    place,
-                    &value.kind,
-                    &format!("a table, [{}]", join(&self.path, name)),
-                );
+                self.wrong_kind(name, place, &value.kind, &format!("a table, [{}]", join(&self.path, name)));
                 Map::new()
             }
         };
-        let mut inner = Section {
-            path: join(&self.path, name),
-            values,
-            findings: self.findings,
-        };
+        let mut inner = Section { path: join(&self.path, name), values, findings: self.findings };
         let answer = read(&mut inner);
         inner.finish();
         answer
@@ -75,19 +56,13 @@ impl<'a> Section<'a> {
     pub fn problem(&mut self, name: &str, cause: impl Into<String>, remedy: impl Into<String>) {
         let key = join(&self.path, name);
         // The key itself, or the header under which it is missing.
-        let line = self
-            .findings
-            .lines
-            .get(&key)
-            .or_else(|| self.findings.lines.get(&self.path));
+        let line = self.findings.lines.get(&key).or_else(|| self.findings.lines.get(&self.path));
         let place = line.map_or(Place::Nowhere, |line| Place::Line(*line));
         self.findings.problem(&key, place, cause, remedy);
     }
 
     pub fn warn(&mut self, name: &str, text: &str) {
-        self.findings
-            .warnings
-            .push(format!("[{}] {name} {text}", self.path));
+        self.findings.warnings.push(format!("[{}] {name} {text}", self.path));
     }
 
     /// Takes a key out and remembers that it is known, also when it is absent.
@@ -100,8 +75,7 @@ impl<'a> Section<'a> {
     }
 
     pub(super) fn report(&mut self, name: &str, place: Place, cause: String, remedy: String) {
-        self.findings
-            .problem(&join(&self.path, name), place, cause, remedy);
+        self.findings.problem(&join(&self.path, name), place, cause, remedy);
     }
 
     /// Says what kind was found and never the value: it may stand where a password should.
@@ -109,20 +83,13 @@ impl<'a> Section<'a> {
         let found = match found {
             ValueKind::Nil => "nothing",
             ValueKind::Boolean(_) => "true or false",
-            ValueKind::I64(_) | ValueKind::I128(_) | ValueKind::U64(_) | ValueKind::U128(_) => {
-                "a whole number"
-            }
+            ValueKind::I64(_) | ValueKind::I128(_) | ValueKind::U64(_) | ValueKind::U128(_) => "a whole number",
             ValueKind::Float(_) => "a number with a fraction",
             ValueKind::String(_) => "text",
             ValueKind::Table(_) => "a table",
             ValueKind::Array(_) => "a list",
         };
-        self.report(
-            name,
-            place,
-            format!("is {found}"),
-            format!("write {wanted}"),
-        );
+        self.report(name, place, format!("is {found}"), format!("write {wanted}"));
     }
 
     pub fn text(&mut self, name: &str) -> Option<String> {
@@ -130,12 +97,7 @@ impl<'a> Section<'a> {
         match value.kind {
             ValueKind::String(text) => Some(text).filter(|text| !text.is_empty()),
             other => {
-                self.wrong_kind(
-                    name,
-                    place,
-                    &other,
-                    &format!("text in quotes, {name} = \"…\""),
-                );
+                self.wrong_kind(name, place, &other, &format!("text in quotes, {name} = \"…\""));
                 None
             }
         }
@@ -143,19 +105,12 @@ impl<'a> Section<'a> {
 
     /// Text that must be there; `remedy` says what belongs there.
     pub fn required(&mut self, name: &str, remedy: &str) -> String {
-        self.demand(name, "is missing", remedy, |section| section.text(name))
-            .unwrap_or_default()
+        self.demand(name, "is missing", remedy, |section| section.text(name)).unwrap_or_default()
     }
 
     /// `parsed`, of text that must be there.
-    pub fn required_parsed<T: FromStr<Err: Display>>(
-        &mut self,
-        name: &str,
-        remedy: &str,
-    ) -> Option<T> {
-        self.demand(name, "is missing", remedy, |section| {
-            section.parsed(name, remedy)
-        })
+    pub fn required_parsed<T: FromStr<Err: Display>>(&mut self, name: &str, remedy: &str) -> Option<T> {
+        self.demand(name, "is missing", remedy, |section| section.parsed(name, remedy))
     }
 
     /// Reports that nothing was given, unless reading has already reported what is wrong with it.
@@ -181,29 +136,16 @@ impl<'a> Section<'a> {
         self.parse(name, place, &text, remedy)
     }
 
-    fn parse<T: FromStr<Err: Display>>(
-        &mut self,
-        name: &str,
-        place: Place,
-        text: &str,
-        remedy: &str,
-    ) -> Option<T> {
+    fn parse<T: FromStr<Err: Display>>(&mut self, name: &str, place: Place, text: &str, remedy: &str) -> Option<T> {
         text.parse()
             .map_err(|error| {
-                self.report(
-                    name,
-                    place,
-                    format!("= {text:?}: {error}"),
-                    remedy.to_owned(),
-                );
+                self.report(name, place, format!("= {text:?}: {error}"), remedy.to_owned());
             })
             .ok()
     }
 
     fn place_of(&self, name: &str) -> Place {
-        self.values.get(name).map_or(Place::Nowhere, |value| {
-            place(self.findings, &join(&self.path, name), value)
-        })
+        self.values.get(name).map_or(Place::Nowhere, |value| place(self.findings, &join(&self.path, name), value))
     }
 }
 

@@ -24,10 +24,8 @@ user = "ferry"
 include = ["shop.*"]
 "#;
 
-const PASSWORDS: [(&str, &str); 2] = [
-    ("POLARFERRY__SOURCE__PASSWORD", "s3cret-source"),
-    ("POLARFERRY__TARGET__PASSWORD", "s3cret-target"),
-];
+const PASSWORDS: [(&str, &str); 2] =
+    [("POLARFERRY__SOURCE__PASSWORD", "s3cret-source"), ("POLARFERRY__TARGET__PASSWORD", "s3cret-target")];
 
 fn environment(more: &[(&str, &str)]) -> Environment {
     PASSWORDS.iter().chain(more).copied().collect()
@@ -46,12 +44,7 @@ fn refused(added: &str) -> String {
 fn problem(added: &str) -> String {
     let text = refused(added);
     assert!(text.contains(": 1 problem\n"), "{text}");
-    text.replace("\n     remedy:", " |")
-        .lines()
-        .nth(1)
-        .unwrap_or_default()
-        .trim()
-        .to_owned()
+    text.replace("\n     remedy:", " |").lines().nth(1).unwrap_or_default().trim().to_owned()
 }
 
 #[test]
@@ -86,10 +79,7 @@ fn the_example_has_every_key_with_a_sentence_and_no_other() {
     let mut found = Vec::new();
     let mut sentence = false;
     for line in EXAMPLE.lines() {
-        let key = line
-            .trim_start_matches("# ")
-            .split_once(" = ")
-            .map(|(key, _)| key);
+        let key = line.trim_start_matches("# ").split_once(" = ").map(|(key, _)| key);
         if let Some(name) = line.strip_prefix('[') {
             section = name.trim_end_matches(']');
         } else if let Some(key) = key.filter(|key| !key.contains(' ')) {
@@ -169,17 +159,12 @@ fn an_unknown_key_is_told_its_neighbour() {
         problem("[copy]\nconections = 3\n"),
         "1. [copy] conections (line 14) is no known key | did you mean `connections`?"
     );
-    assert_eq!(
-        problem("[thorttle]\n"),
-        "1. [thorttle] (line 13) is no known section | did you mean [throttle]?"
-    );
+    assert_eq!(problem("[thorttle]\n"), "1. [thorttle] (line 13) is no known section | did you mean [throttle]?");
     assert_eq!(
         problem("[copy]\nbatch_rows = 3\n"),
         "1. [copy] batch_rows (line 14) is no known key | `batch_rows` belongs under [apply]"
     );
-    assert!(
-        problem("[retry]\ncolour = 3\n").ends_with("known here: connection_window, other_window")
-    );
+    assert!(problem("[retry]\ncolour = 3\n").ends_with("known here: connection_window, other_window"));
 }
 
 #[test]
@@ -190,23 +175,14 @@ fn numbers_durations_and_sizes_are_never_coerced() {
         ("[copy]\nconnections = true", "is true or false"),
         ("[copy]\nconnections = 0", "= 0 is out of range"),
         ("[copy]\nconnections = -1", "= -1 is out of range"),
-        (
-            "[copy]\nchunk_bytes = 8388608",
-            "is a number without a unit",
-        ),
+        ("[copy]\nchunk_bytes = 8388608", "is a number without a unit"),
         ("[copy]\nchunk_bytes = \"8M\"", "has no number and unit"),
         ("[copy]\nchunk_target = 700", "is a number without a unit"),
         ("[copy]\nchunk_target = \"soon\"", "has no number and unit"),
         ("[migrate]\nschema = 1", "is a whole number"),
         ("[migrate]\nschema = \"true\"", "is text"),
-        (
-            "[throttle]\ncopy_rows_per_second = -1",
-            "= -1 is out of range",
-        ),
-        (
-            "[http]\nlisten = \"localhost\"",
-            "= \"localhost\": invalid socket address",
-        ),
+        ("[throttle]\ncopy_rows_per_second = -1", "= -1 is out of range"),
+        ("[http]\nlisten = \"localhost\"", "= \"localhost\": invalid socket address"),
         ("[http]\nlisten = 9187", "is a whole number"),
     ] {
         let problem = problem(added);
@@ -218,16 +194,10 @@ fn numbers_durations_and_sizes_are_never_coerced() {
 #[test]
 fn retry_windows_stay_in_their_ranges_and_order() {
     for (added, cause) in [
-        (
-            "[retry]\nconnection_window = \"9m\"",
-            "out of range | write connection_window = \"12h\"; from \"10m\" to \"24h\"",
-        ),
+        ("[retry]\nconnection_window = \"9m\"", "out of range | write connection_window = \"12h\"; from \"10m\" to \"24h\""),
         ("[retry]\nconnection_window = \"25h\"", "out of range"),
         ("[retry]\nother_window = \"59s\"", "out of range"),
-        (
-            "[retry]\nconnection_window = \"10m\"",
-            "other_window (line 13) = \"10m\" is not less than connection_window",
-        ),
+        ("[retry]\nconnection_window = \"10m\"", "other_window (line 13) = \"10m\" is not less than connection_window"),
     ] {
         let problem = problem(added);
         assert!(problem.contains(cause), "{added}: {problem}");
@@ -236,26 +206,16 @@ fn retry_windows_stay_in_their_ranges_and_order() {
 
 #[test]
 fn parts_of_a_migration_that_cannot_end_well_are_refused() {
-    assert!(
-        problem("[migrate]\nschema = false\ncopy = false\nstream = false")
-            .contains("nothing is left to do")
-    );
+    assert!(problem("[migrate]\nschema = false\ncopy = false\nstream = false").contains("nothing is left to do"));
     assert!(problem("[migrate]\ncopy = false").contains("rows that nobody copied"));
-    parse(
-        &format!("{MINIMAL}[migrate]\nschema = false\ncopy = false"),
-        &[],
-    )
-    .unwrap();
+    parse(&format!("{MINIMAL}[migrate]\nschema = false\ncopy = false"), &[]).unwrap();
 }
 
 #[test]
 fn one_cluster_cannot_be_both_ends() {
     let text = MINIMAL.replace("polar.test", "Aurora.test");
     let error = parse(&text, &[]).unwrap_err().to_string();
-    assert!(
-        error.contains("[target] host (line 9) is the source's own host and port"),
-        "{error}"
-    );
+    assert!(error.contains("[target] host (line 9) is the source's own host and port"), "{error}");
 }
 
 #[test]
@@ -310,12 +270,7 @@ other_window = "tomorrow"
 fn no_secret_is_in_debug_render_or_messages() {
     let config = parse(MINIMAL, &[]).unwrap();
     let environment = environment(&[]);
-    for text in [
-        format!("{config:?}"),
-        config.render(),
-        config.warnings.join("\n"),
-        format!("{environment:?}"),
-    ] {
+    for text in [format!("{config:?}"), config.render(), config.warnings.join("\n"), format!("{environment:?}")] {
         assert!(!text.contains("s3cret"), "{text}");
     }
     assert!(config.render().contains("# password = hidden"));
@@ -341,57 +296,31 @@ fn no_secret_is_in_debug_render_or_messages() {
 #[test]
 fn a_file_that_is_not_toml_is_told_line_by_line() {
     let error = parse("[task\nname = orders\n", &[]).unwrap_err();
-    assert!(
-        error
-            .problems
-            .iter()
-            .all(|p| matches!(p.place, Place::Line(_))),
-        "{error}"
-    );
-    assert!(
-        error.to_string().contains("the file (line 1) is not TOML"),
-        "{error}"
-    );
+    assert!(error.problems.iter().all(|p| matches!(p.place, Place::Line(_))), "{error}");
+    assert!(error.to_string().contains("the file (line 1) is not TOML"), "{error}");
 }
 
 #[test]
 fn passwords_come_from_files_and_lose_one_newline() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("password");
-    let text = MINIMAL.replace(
-        "host = \"aurora.test\"",
-        &format!("host = \"a\"\npassword_file = {file:?}"),
-    );
+    let text = MINIMAL.replace("host = \"aurora.test\"", &format!("host = \"a\"\npassword_file = {file:?}"));
     let load = || {
         let target = [PASSWORDS[1]].into_iter().collect();
         Config::parse("orders.toml", &text, &target)
     };
-    for (bytes, password) in [
-        ("pw\n", "pw"),
-        ("pw\r\n", "pw"),
-        (" pw \n\n", " pw \n"),
-        ("pw", "pw"),
-    ] {
+    for (bytes, password) in [("pw\n", "pw"), ("pw\r\n", "pw"), (" pw \n\n", " pw \n"), ("pw", "pw")] {
         fs::write(&file, bytes).unwrap();
         let config = load().unwrap();
         assert_eq!(config.source.password.expose_secret(), password);
-        assert!(
-            config
-                .render()
-                .contains(&format!("password_file = {file:?}"))
-        );
+        assert!(config.render().contains(&format!("password_file = {file:?}")));
     }
     fs::write(&file, "\n").unwrap();
     assert!(load().unwrap_err().to_string().contains("is empty"));
     fs::write(&file, [0xff, 0xfe]).unwrap();
     assert!(load().unwrap_err().to_string().contains("is not UTF-8"));
     fs::remove_file(&file).unwrap();
-    assert!(
-        load()
-            .unwrap_err()
-            .to_string()
-            .contains("remedy: create the file, or correct the path")
-    );
+    assert!(load().unwrap_err().to_string().contains("remedy: create the file, or correct the path"));
 }
 
 #[test]
@@ -401,48 +330,21 @@ fn systemd_credentials_and_state_directory_are_found() {
     for name in ["source_password", "target_password", "http_token"] {
         fs::write(directory.path().join(name), format!("{name}-value\n")).unwrap();
     }
-    let systemd = [
-        ("CREDENTIALS_DIRECTORY", path),
-        ("STATE_DIRECTORY", "/var/lib/polarferry:/other"),
-    ];
+    let systemd = [("CREDENTIALS_DIRECTORY", path), ("STATE_DIRECTORY", "/var/lib/polarferry:/other")];
     let config = Config::parse("orders.toml", MINIMAL, &systemd.into_iter().collect()).unwrap();
-    assert_eq!(
-        config.source.password.expose_secret(),
-        "source_password-value"
-    );
-    assert_eq!(
-        config.target.password.expose_secret(),
-        "target_password-value"
-    );
-    assert_eq!(
-        config.http.token.as_ref().unwrap().expose_secret(),
-        "http_token-value"
-    );
-    assert_eq!(
-        config.task.state_dir.as_deref(),
-        Some(Path::new("/var/lib/polarferry"))
-    );
+    assert_eq!(config.source.password.expose_secret(), "source_password-value");
+    assert_eq!(config.target.password.expose_secret(), "target_password-value");
+    assert_eq!(config.http.token.as_ref().unwrap().expose_secret(), "http_token-value");
+    assert_eq!(config.task.state_dir.as_deref(), Some(Path::new("/var/lib/polarferry")));
     assert!(config.warnings.is_empty());
 
     fs::write(directory.path().join("http_token"), "two words").unwrap();
     let error = Config::parse("orders.toml", MINIMAL, &systemd.into_iter().collect()).unwrap_err();
-    assert!(
-        error.to_string().contains("no HTTP header can carry"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("no HTTP header can carry"), "{error}");
 }
 
 #[test]
 fn an_absent_file_is_told_with_its_name() {
-    let error = Config::load(
-        Path::new("/nonexistent/orders.toml"),
-        &Environment::default(),
-    )
-    .unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .starts_with("configuration /nonexistent/orders.toml: 1 problem"),
-        "{error}"
-    );
+    let error = Config::load(Path::new("/nonexistent/orders.toml"), &Environment::default()).unwrap_err();
+    assert!(error.to_string().starts_with("configuration /nonexistent/orders.toml: 1 problem"), "{error}");
 }

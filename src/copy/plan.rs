@@ -27,7 +27,10 @@ enum Cut {
     /// Not begun in this process: the end is to be read first.
     Fresh,
     /// Cut up to here; the rest goes on behind it.
-    At { after: Option<Bound>, upto: Bound },
+    At {
+        after: Option<Bound>,
+        upto: Bound,
+    },
     Done,
 }
 

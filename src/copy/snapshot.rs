@@ -19,8 +19,8 @@ use crate::observe::snapshot::TableState;
 use crate::source::{self, facts, rows};
 use crate::sql::dml::{Collision, Inserts, Shapes};
 use crate::sql::{probe, qualified};
-use crate::target::chunk::Ledger;
 use crate::target;
+use crate::target::chunk::Ledger;
 
 const STATEMENT_BYTES: usize = 1024 * 1024;
 
@@ -29,8 +29,7 @@ pub async fn copy(copying: &Copying, pending: &Pending) -> Result<(), Fault> {
     let table = &pending.table;
     copying.entered(&table.name, TableState::Copying);
     let mut target = target::connect(&copying.target, Purpose::Rows).await?;
-    let mut ledger =
-        Ledger { conn: &mut target, task: &copying.task, epoch: copying.epoch, table: &table.name };
+    let mut ledger = Ledger { conn: &mut target, task: &copying.task, epoch: copying.epoch, table: &table.name };
     ledger.restarted().await?;
 
     let mut locker = source::connect(&copying.source, Purpose::Rows).await?;

@@ -18,8 +18,8 @@ use crate::source::{self, facts};
 use crate::sql::dml::{Collision, Inserts, Shapes};
 use crate::sql::probe;
 use crate::sql::statement::Statement;
-use crate::target::chunk::{Ledger, Line};
 use crate::target;
+use crate::target::chunk::{Ledger, Line};
 
 /// Statements of the copy grow to about this.
 const STATEMENT_BYTES: usize = 1024 * 1024;

@@ -34,20 +34,29 @@ pub fn verdict(snapshot: &Snapshot) -> Verdict {
             ),
         ),
         gate("backlog", snapshot.backlog_transactions == 0, format!("{} transactions wait", snapshot.backlog_transactions)),
-        gate("retries", snapshot.retries.last.is_none(), match &snapshot.retries.last {
-            None => "none open".to_owned(),
-            Some(retry) => retry.cause.clone(),
-        }),
-        gate("error", snapshot.error.is_none(), match &snapshot.error {
-            None => "none".to_owned(),
-            Some(error) => error.message.clone(),
-        }),
+        gate(
+            "retries",
+            snapshot.retries.last.is_none(),
+            match &snapshot.retries.last {
+                None => "none open".to_owned(),
+                Some(retry) => retry.cause.clone(),
+            },
+        ),
+        gate(
+            "error",
+            snapshot.error.is_none(),
+            match &snapshot.error {
+                None => "none".to_owned(),
+                Some(error) => error.message.clone(),
+            },
+        ),
         gate("not paused", !snapshot.paused, if snapshot.paused { "paused" } else { "running" }.to_owned()),
         gate("drift", snapshot.drift == 0, format!("{} rows", snapshot.drift)),
         gate(
             "verification",
             snapshot.verified_at.is_some(),
-            "not verified: this version does not compare rows by itself; compare with CHECKSUM TABLE while writes are stopped".to_owned(),
+            "not verified: this version does not compare rows by itself; compare with CHECKSUM TABLE while writes are stopped"
+                .to_owned(),
         ),
     ])
 }
@@ -63,7 +72,8 @@ mod tests {
 
     #[test]
     fn without_verification_it_stays_no() {
-        let mut snapshot = Snapshot { phase: Phase::Stream, lag_seconds: Some(0.0), read_lag_seconds: Some(0.0), ..Snapshot::default() };
+        let mut snapshot =
+            Snapshot { phase: Phase::Stream, lag_seconds: Some(0.0), read_lag_seconds: Some(0.0), ..Snapshot::default() };
         snapshot.tables.push(crate::observe::snapshot::TableProgress { state: TableState::Streaming, ..Default::default() });
         for position in [&mut snapshot.applied, &mut snapshot.source.position] {
             position.file = "b.000001".into();

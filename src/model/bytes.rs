@@ -66,10 +66,7 @@ impl FromStr for Bytes {
 
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match BINARY
-            .iter()
-            .find(|(_, scale)| self.0 > 0 && self.0.is_multiple_of(*scale))
-        {
+        match BINARY.iter().find(|(_, scale)| self.0 > 0 && self.0.is_multiple_of(*scale)) {
             Some((unit, scale)) => write!(f, "{}{unit}", self.0 / scale),
             None => write!(f, "{}B", self.0),
         }
@@ -82,48 +79,23 @@ mod tests {
 
     #[test]
     fn units_are_read_as_written() {
-        for (text, count) in [
-            ("8MiB", 8 << 20),
-            ("8 mib", 8 << 20),
-            ("64KiB", 64 << 10),
-            ("1GB", 1_000_000_000),
-            ("100B", 100),
-            ("0B", 0),
-        ] {
+        for (text, count) in
+            [("8MiB", 8 << 20), ("8 mib", 8 << 20), ("64KiB", 64 << 10), ("1GB", 1_000_000_000), ("100B", 100), ("0B", 0)]
+        {
             assert_eq!(text.parse(), Ok(Bytes::new(count)), "{text}");
         }
     }
 
     #[test]
     fn nonsense_is_refused() {
-        for text in [
-            "",
-            "8",
-            "8M",
-            "MiB",
-            "-1MiB",
-            "1.5MiB",
-            "8MiB8",
-            "99999999999GiB",
-            "٣MiB",
-        ] {
+        for text in ["", "8", "8M", "MiB", "-1MiB", "1.5MiB", "8MiB8", "99999999999GiB", "٣MiB"] {
             assert_eq!(text.parse::<Bytes>(), Err(NotASize), "{text}");
         }
     }
 
     #[test]
     fn display_reads_back() {
-        for count in [
-            0,
-            1,
-            1023,
-            1024,
-            1536,
-            8 << 20,
-            (8 << 20) + 1,
-            3 << 30,
-            u64::MAX,
-        ] {
+        for count in [0, 1, 1023, 1024, 1536, 8 << 20, (8 << 20) + 1, 3 << 30, u64::MAX] {
             let bytes = Bytes::new(count);
             assert_eq!(bytes.to_string().parse(), Ok(bytes));
         }

@@ -20,29 +20,56 @@ use super::value::{Clock, Date, Decimal, Value};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wire {
     /// 1, 2, 3, 4 or 8 bytes, little-endian.
-    Integer { bytes: u8 },
+    Integer {
+        bytes: u8,
+    },
     Float,
     Double,
-    Decimal { digits: u8, scale: u8 },
-    Bit { bytes: u8 },
+    Decimal {
+        digits: u8,
+        scale: u8,
+    },
+    Bit {
+        bytes: u8,
+    },
     Year,
     Date,
     /// The formats of before 5.6, which tables keep until they are rebuilt.
     OldTime,
     OldDateTime,
     OldTimestamp,
-    Time { fraction: u8 },
-    DateTime { fraction: u8 },
-    Timestamp { fraction: u8 },
+    Time {
+        fraction: u8,
+    },
+    DateTime {
+        fraction: u8,
+    },
+    Timestamp {
+        fraction: u8,
+    },
     /// CHAR, VARCHAR, BINARY, VARBINARY: a length of one or two bytes, then the bytes.
-    String { length_bytes: u8 },
+    String {
+        length_bytes: u8,
+    },
     /// BLOB, TEXT, JSON, GEOMETRY, VECTOR: a length of 1 to 4 bytes, then the bytes.
-    Blob { length_bytes: u8 },
-    Json { length_bytes: u8 },
-    Geometry { length_bytes: u8 },
-    Vector { length_bytes: u8 },
-    Enum { bytes: u8 },
-    Set { bytes: u8 },
+    Blob {
+        length_bytes: u8,
+    },
+    Json {
+        length_bytes: u8,
+    },
+    Geometry {
+        length_bytes: u8,
+    },
+    Vector {
+        length_bytes: u8,
+    },
+    Enum {
+        bytes: u8,
+    },
+    Set {
+        bytes: u8,
+    },
 }
 
 /// Why bytes are not a row.
@@ -429,11 +456,7 @@ fn read_datetime(cell: &[u8], fraction: u8) -> Option<Value<'static>> {
     let packed = big(cell.get(..5)?).checked_sub(0x80_0000_0000)?;
     let (date, clock) = (packed >> 17, packed & 0x1_ffff);
     Some(Value::DateTime {
-        date: Date {
-            year: u16::try_from((date >> 5) / 13).ok()?,
-            month: ((date >> 5) % 13) as u8,
-            day: (date & 31) as u8,
-        },
+        date: Date { year: u16::try_from((date >> 5) / 13).ok()?, month: ((date >> 5) % 13) as u8, day: (date & 31) as u8 },
         clock: Clock {
             hours: (clock >> 12) as u16,
             minutes: (clock >> 6 & 63) as u8,
@@ -452,12 +475,7 @@ fn read_timestamp(seconds: u64, micros: u32, fraction: u8) -> Value<'static> {
     let (days, second) = (seconds / 86_400, seconds % 86_400);
     Value::DateTime {
         date: civil(days),
-        clock: Clock {
-            hours: (second / 3600) as u16,
-            minutes: (second / 60 % 60) as u8,
-            seconds: (second % 60) as u8,
-            micros,
-        },
+        clock: Clock { hours: (second / 3600) as u16, minutes: (second / 60 % 60) as u8, seconds: (second % 60) as u8, micros },
         fraction,
     }
 }
@@ -497,11 +515,7 @@ fn read_old_datetime(cell: &[u8]) -> Option<Value<'static>> {
     let raw = little(cell);
     let (date, clock) = (raw / 1_000_000, raw % 1_000_000);
     Some(Value::DateTime {
-        date: Date {
-            year: u16::try_from(date / 10_000).ok()?,
-            month: (date / 100 % 100) as u8,
-            day: (date % 100) as u8,
-        },
+        date: Date { year: u16::try_from(date / 10_000).ok()?, month: (date / 100 % 100) as u8, day: (date % 100) as u8 },
         clock: Clock {
             hours: (clock / 10_000) as u16,
             minutes: (clock / 100 % 100) as u8,

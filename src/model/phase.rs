@@ -30,15 +30,8 @@ pub enum Phase {
 
 impl Phase {
     /// All phases, in the order in which a task meets them.
-    pub const ALL: [Phase; 7] = [
-        Phase::Precheck,
-        Phase::Schema,
-        Phase::Copy,
-        Phase::Stream,
-        Phase::Cutover,
-        Phase::Sealed,
-        Phase::Failed,
-    ];
+    pub const ALL: [Phase; 7] =
+        [Phase::Precheck, Phase::Schema, Phase::Copy, Phase::Stream, Phase::Cutover, Phase::Sealed, Phase::Failed];
 
     /// The spelling in JSON, in metrics and in the checkpoint.
     pub const fn as_str(self) -> &'static str {
@@ -75,10 +68,7 @@ impl Phase {
     /// A phase does not become itself: staying is not a transition.
     pub const fn may_become(self, next: Phase) -> bool {
         match self {
-            Phase::Precheck => matches!(
-                next,
-                Phase::Schema | Phase::Copy | Phase::Stream | Phase::Failed
-            ),
+            Phase::Precheck => matches!(next, Phase::Schema | Phase::Copy | Phase::Stream | Phase::Failed),
             Phase::Schema => matches!(next, Phase::Copy | Phase::Failed),
             Phase::Copy => matches!(next, Phase::Stream | Phase::Failed),
             Phase::Stream => matches!(next, Phase::Cutover | Phase::Copy | Phase::Failed),
@@ -123,11 +113,7 @@ mod tests {
         for phase in Phase::ALL {
             let leaves = Phase::ALL.into_iter().any(|next| phase.may_become(next));
             assert_eq!(leaves, !phase.is_terminal(), "{phase}");
-            assert_eq!(
-                phase.may_become(Phase::Failed),
-                !phase.is_terminal(),
-                "{phase}"
-            );
+            assert_eq!(phase.may_become(Phase::Failed), !phase.is_terminal(), "{phase}");
         }
     }
 

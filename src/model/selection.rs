@@ -16,20 +16,12 @@ use std::fmt;
 use std::str::FromStr;
 
 /// Schemas that no task carries: the server's own (Aurora's `rds_*` and `aurora_*` objects live in `mysql`) and ours.
-pub const SYSTEM_SCHEMAS: [&str; 5] = [
-    "mysql",
-    "sys",
-    "information_schema",
-    "performance_schema",
-    "polarferry",
-];
+pub const SYSTEM_SCHEMAS: [&str; 5] = ["mysql", "sys", "information_schema", "performance_schema", "polarferry"];
 
 /// Case does not matter here: `INFORMATION_SCHEMA` is one schema however it is written, and being too
 /// careful with a schema named `MySQL` costs an error message.
 pub fn is_system_schema(name: &str) -> bool {
-    SYSTEM_SCHEMAS
-        .iter()
-        .any(|system| system.eq_ignore_ascii_case(name))
+    SYSTEM_SCHEMAS.iter().any(|system| system.eq_ignore_ascii_case(name))
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -88,19 +80,11 @@ impl NotAGlob {
             NotAGlob::Empty | NotAGlob::NoTable | NotAGlob::EmptyPart => {
                 "write database.table; database.* takes every table of a database"
             }
-            NotAGlob::TooManyParts => {
-                "write database.table; put a name that contains a dot into backquotes: `a.b`.c"
-            }
-            NotAGlob::OpenBackquote => {
-                "close the backquote; inside, write a backquote of the name twice"
-            }
-            NotAGlob::BesideBackquote => {
-                "put the whole part into backquotes, or none of it; backquoted parts have no wildcards"
-            }
+            NotAGlob::TooManyParts => "write database.table; put a name that contains a dot into backquotes: `a.b`.c",
+            NotAGlob::OpenBackquote => "close the backquote; inside, write a backquote of the name twice",
+            NotAGlob::BesideBackquote => "put the whole part into backquotes, or none of it; backquoted parts have no wildcards",
             NotAGlob::Unexpected(_) => "put the name into backquotes: `my name`.table",
-            NotAGlob::SystemSchema(_) => {
-                "leave it out; accounts and grants are made on the target by hand"
-            }
+            NotAGlob::SystemSchema(_) => "leave it out; accounts and grants are made on the target by hand",
         }
     }
 }
@@ -244,10 +228,7 @@ mod tests {
 
     fn selection(include: &[&str], exclude: &[&str]) -> Selection {
         let globs = |texts: &[&str]| texts.iter().map(|text| glob(text)).collect();
-        Selection {
-            include: globs(include),
-            exclude: globs(exclude),
-        }
+        Selection { include: globs(include), exclude: globs(exclude) }
     }
 
     #[test]

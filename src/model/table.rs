@@ -28,21 +28,31 @@ impl fmt::Display for TableName {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnKind {
     /// TINYINT … BIGINT.
-    Integer { unsigned: bool },
+    Integer {
+        unsigned: bool,
+    },
     Float,
     Double,
     Decimal,
     Bit,
     Year,
     Date,
-    Time { fraction: u8 },
-    DateTime { fraction: u8 },
+    Time {
+        fraction: u8,
+    },
+    DateTime {
+        fraction: u8,
+    },
     /// Carried as UTC: every session of ours runs with `time_zone = '+00:00'`.
-    Timestamp { fraction: u8 },
+    Timestamp {
+        fraction: u8,
+    },
     /// CHAR, VARCHAR and the TEXTs: bytes in the column's own character set.
     Text,
     /// BINARY(n): the binlog drops trailing zero bytes, the value has `length` of them.
-    FixedBinary { length: u32 },
+    FixedBinary {
+        length: u32,
+    },
     /// VARBINARY and the BLOBs.
     Binary,
     Enum,

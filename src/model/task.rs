@@ -29,11 +29,7 @@ impl FromStr for Name {
 
     fn from_str(text: &str) -> Result<Name, NotAName> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
-        if (1..=NAME_LENGTH).contains(&text.len()) && text.bytes().all(plain) {
-            Ok(Name(text.to_owned()))
-        } else {
-            Err(NotAName)
-        }
+        if (1..=NAME_LENGTH).contains(&text.len()) && text.bytes().all(plain) { Ok(Name(text.to_owned())) } else { Err(NotAName) }
     }
 }
 
@@ -73,9 +69,7 @@ impl Pointless {
     pub fn remedy(self) -> &'static str {
         match self {
             Pointless::Nothing => "set at least one of them to true, or leave them out",
-            Pointless::StreamIntoEmptyTables => {
-                "copy = true, or schema = false when tables and rows are on the target already"
-            }
+            Pointless::StreamIntoEmptyTables => "copy = true, or schema = false when tables and rows are on the target already",
         }
     }
 }
@@ -85,11 +79,7 @@ impl Migrate {
         match (schema, copy, stream) {
             (false, false, false) => Err(Pointless::Nothing),
             (true, false, true) => Err(Pointless::StreamIntoEmptyTables),
-            _ => Ok(Migrate {
-                schema,
-                copy,
-                stream,
-            }),
+            _ => Ok(Migrate { schema, copy, stream }),
         }
     }
 
@@ -109,11 +99,7 @@ impl Migrate {
 impl Default for Migrate {
     /// Everything: that is what a migration without downtime is.
     fn default() -> Self {
-        Migrate {
-            schema: true,
-            copy: true,
-            stream: true,
-        }
+        Migrate { schema: true, copy: true, stream: true }
     }
 }
 
@@ -136,11 +122,7 @@ mod tests {
         for bits in 0..8_u8 {
             let [schema, copy, stream] = [bits & 4 != 0, bits & 2 != 0, bits & 1 != 0];
             let refused = bits == 0 || (schema && stream && !copy);
-            assert_eq!(
-                Migrate::new(schema, copy, stream).is_err(),
-                refused,
-                "{bits:03b}"
-            );
+            assert_eq!(Migrate::new(schema, copy, stream).is_err(), refused, "{bits:03b}");
         }
     }
 }

@@ -81,9 +81,17 @@ pub enum Value<'a> {
     /// `BINARY(n)` whose trailing zero bytes the binlog left out: `n` in all.
     Padded(&'a [u8], u32),
     Date(Date),
-    Time { negative: bool, clock: Clock, fraction: u8 },
+    Time {
+        negative: bool,
+        clock: Clock,
+        fraction: u8,
+    },
     /// DATETIME, or TIMESTAMP in UTC.
-    DateTime { date: Date, clock: Clock, fraction: u8 },
+    DateTime {
+        date: Date,
+        clock: Clock,
+        fraction: u8,
+    },
     /// MySQL's binary JSON, as stored.
     Json(&'a [u8]),
     /// A JSON document as utf8mb4 text.

@@ -21,29 +21,17 @@ pub(super) enum Refusal {
 }
 
 /// Compares the shown token with the configured one. An empty configured token is none.
-pub(super) fn authorise(
-    configured: Option<&SecretString>,
-    headers: &HeaderMap,
-) -> Result<(), Refusal> {
-    let token = configured
-        .map(SecretString::expose_secret)
-        .filter(|token| !token.is_empty())
-        .ok_or(Refusal::NotConfigured)?;
+pub(super) fn authorise(configured: Option<&SecretString>, headers: &HeaderMap) -> Result<(), Refusal> {
+    let token = configured.map(SecretString::expose_secret).filter(|token| !token.is_empty()).ok_or(Refusal::NotConfigured)?;
     let header = headers.get(AUTHORIZATION).ok_or(Refusal::Missing)?;
     let shown = bearer(header.as_bytes()).ok_or(Refusal::Missing)?;
-    if bool::from(shown.ct_eq(token.as_bytes())) {
-        Ok(())
-    } else {
-        Err(Refusal::Wrong)
-    }
+    if bool::from(shown.ct_eq(token.as_bytes())) { Ok(()) } else { Err(Refusal::Wrong) }
 }
 
 /// The token of `Bearer TOKEN`; the scheme's case does not matter (RFC 9110, 11.1).
 fn bearer(header: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = header.split_at_checked(b"bearer ".len())?;
-    scheme
-        .eq_ignore_ascii_case(b"bearer ")
-        .then(|| token.trim_ascii())
+    scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
 }
 
 #[cfg(test)]
@@ -62,12 +50,7 @@ mod tests {
         let check = |headers: &HeaderMap| authorise(Some(&token), headers);
         assert_eq!(check(&shown("Bearer s3cret")), Ok(()));
         assert_eq!(check(&shown("bearer  s3cret ")), Ok(()));
-        for wrong in [
-            "Bearer s3cre",
-            "Bearer s3cret1",
-            "Bearer S3CRET",
-            "Bearer \t",
-        ] {
+        for wrong in ["Bearer s3cre", "Bearer s3cret1", "Bearer S3CRET", "Bearer \t"] {
             assert_eq!(check(&shown(wrong)), Err(Refusal::Wrong), "{wrong}");
         }
         for missing in ["Basic s3cret", "s3cret", "Bearer", ""] {

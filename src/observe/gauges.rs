@@ -52,52 +52,29 @@ fn families(snapshot: &Snapshot, ready: bool) -> Vec<Family> {
 fn labelled(snapshot: &Snapshot) -> Vec<Family> {
     let phases = Phase::ALL
         .into_iter()
-        .map(|phase| Sample {
-            labels: format!("{{phase=\"{}\"}}", phase.as_str()),
-            value: flag(phase == snapshot.phase),
-        })
+        .map(|phase| Sample { labels: format!("{{phase=\"{}\"}}", phase.as_str()), value: flag(phase == snapshot.phase) })
         .collect();
     let states = TableState::ALL
         .into_iter()
         .map(|state| Sample {
             labels: format!("{{state=\"{}\"}}", state.as_str()),
-            value: snapshot
-                .tables
-                .iter()
-                .filter(|table| table.state == state)
-                .count() as f64,
+            value: snapshot.tables.iter().filter(|table| table.state == state).count() as f64,
         })
         .collect();
     let build = Sample {
-        labels: format!(
-            "{{task=\"{}\",version=\"{}\"}}",
-            escaped(&snapshot.task),
-            escaped(&snapshot.version)
-        ),
+        labels: format!("{{task=\"{}\",version=\"{}\"}}", escaped(&snapshot.task), escaped(&snapshot.version)),
         value: 1.0,
     };
     vec![
-        family(
-            "build_info",
-            "Always 1; carries the version, and the task for joins.",
-            vec![build],
-        ),
+        family("build_info", "Always 1; carries the version, and the task for joins.", vec![build]),
         family("phase", "1 for the phase the task is in, else 0.", phases),
-        family(
-            "copy_tables",
-            "Tables of the task by state, whether or not they were copied by this process.",
-            states,
-        ),
+        family("copy_tables", "Tables of the task by state, whether or not they were copied by this process.", states),
         single(
             "copy_remaining_seconds",
             "Estimated time until the copy is done; absent while no rate is known.",
             snapshot.copy.eta_seconds,
         ),
-        single(
-            "paused",
-            "1 while an operator has paused the task, else 0.",
-            Some(flag(snapshot.paused)),
-        ),
+        single("paused", "1 while an operator has paused the task, else 0.", Some(flag(snapshot.paused))),
         single(
             "updated_timestamp_seconds",
             "When the data path last reported; an old value means that it hangs.",
@@ -109,11 +86,7 @@ fn labelled(snapshot: &Snapshot) -> Vec<Family> {
 /// How far behind the stream is.
 fn stream(snapshot: &Snapshot) -> Vec<Family> {
     // A backlog is a distance to the source's position: without one, its 0 means nothing.
-    let backlog = snapshot
-        .source
-        .position
-        .is_known()
-        .then_some(snapshot.backlog_transactions as f64);
+    let backlog = snapshot.source.position.is_known().then_some(snapshot.backlog_transactions as f64);
     vec![
         single(
             "read_lag_seconds",
@@ -153,27 +126,16 @@ fn proof(snapshot: &Snapshot, ready: bool) -> Vec<Family> {
             "Rows known to differ between source and target; absent until a verification has finished or drift was met.",
             looked.then_some(snapshot.drift as f64),
         ),
-        single(
-            "cutover_ready",
-            "1 when the verdict of /cutover is GO, else 0; unknown is not GO.",
-            Some(flag(ready)),
-        ),
+        single("cutover_ready", "1 when the verdict of /cutover is GO, else 0; unknown is not GO.", Some(flag(ready))),
     ]
 }
 
 fn family(name: &'static str, help: &'static str, samples: Vec<Sample>) -> Family {
-    Family {
-        name,
-        help,
-        samples,
-    }
+    Family { name, help, samples }
 }
 
 fn single(name: &'static str, help: &'static str, value: Option<f64>) -> Family {
-    let sample = value.map(|value| Sample {
-        labels: String::new(),
-        value,
-    });
+    let sample = value.map(|value| Sample { labels: String::new(), value });
     family(name, help, sample.into_iter().collect())
 }
 
@@ -196,10 +158,7 @@ fn write_family(text: &mut String, family: &Family) -> std::fmt::Result {
 
 /// A label value as the text format wants it.
 fn escaped(value: &str) -> String {
-    value
-        .replace('\\', "\\\\")
-        .replace('"', "\\\"")
-        .replace('\n', "\\n")
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 #[cfg(test)]
@@ -224,15 +183,9 @@ mod tests {
             "copy_remaining_seconds",
         ] {
             assert!(text.contains(&format!("# TYPE polarferry_{name} gauge\n")));
-            assert!(
-                !text.contains(&format!("\npolarferry_{name} ")),
-                "{name} has a sample"
-            );
+            assert!(!text.contains(&format!("\npolarferry_{name} ")), "{name} has a sample");
         }
-        let broken = Snapshot {
-            lag_seconds: Some(f64::NAN),
-            ..Snapshot::default()
-        };
+        let broken = Snapshot { lag_seconds: Some(f64::NAN), ..Snapshot::default() };
         assert!(!render(&broken, false).contains("NaN"));
     }
 
@@ -245,10 +198,7 @@ mod tests {
             lag_seconds: Some(0.25),
             backlog_transactions: 12,
             verified_at: Some(1.0),
-            tables: vec![TableProgress {
-                state: TableState::Copying,
-                ..TableProgress::default()
-            }],
+            tables: vec![TableProgress { state: TableState::Copying, ..TableProgress::default() }],
             ..Snapshot::default()
         };
         snapshot.source.position.file = "mysql-bin.000001".to_owned();

@@ -55,10 +55,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings {
-            listen: LISTEN,
-            token: None,
-        }
+        Settings { listen: LISTEN, token: None }
     }
 }
 
@@ -91,9 +88,7 @@ impl Server {
     pub async fn join(self) -> io::Result<()> {
         let Err(_dropped) = self.ended.await;
         // The thread has nothing left to do but to exit, so this does not block.
-        self.thread
-            .join()
-            .map_err(|_panic| io::Error::other("the HTTP thread panicked"))
+        self.thread.join().map_err(|_panic| io::Error::other("the HTTP thread panicked"))
     }
 }
 
@@ -102,26 +97,18 @@ impl Server {
 ///
 /// # Errors
 /// When the runtime or the thread cannot be created.
-pub fn spawn(
-    listener: std::net::TcpListener,
-    routes: Routes,
-    shutdown: CancellationToken,
-) -> io::Result<Server> {
+pub fn spawn(listener: std::net::TcpListener, routes: Routes, shutdown: CancellationToken) -> io::Result<Server> {
     listener.set_nonblocking(true)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let listener = {
         let _context = runtime.enter();
         TcpListener::from_std(listener)?
     };
     let (alive, ended) = oneshot::channel();
-    let thread = thread::Builder::new()
-        .name("observe-http".to_owned())
-        .spawn(move || {
-            let _alive = alive;
-            runtime.block_on(serve(listener, routes, shutdown));
-        })?;
+    let thread = thread::Builder::new().name("observe-http".to_owned()).spawn(move || {
+        let _alive = alive;
+        runtime.block_on(serve(listener, routes, shutdown));
+    })?;
     Ok(Server { thread, ended })
 }
 

@@ -30,15 +30,11 @@ use super::snapshot::{RetryClass, Side, Snapshot};
 pub const TEXT_FORMAT: &str = prometheus::TEXT_FORMAT;
 
 /// 1 ms (one row on an idle target) to 16 s (a batch that an alert should have told about).
-const BATCH_SECONDS: [f64; 15] = [
-    0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.024, 2.048, 4.096,
-    8.192, 16.384,
-];
+const BATCH_SECONDS: [f64; 15] =
+    [0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.024, 2.048, 4.096, 8.192, 16.384];
 
 /// 1 (keeping up) to 8,192 (catching up): the exponent shows how far behind the applier is.
-const BATCH_TRANSACTIONS: [f64; 14] = [
-    1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0, 4096.0, 8192.0,
-];
+const BATCH_TRANSACTIONS: [f64; 14] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0, 4096.0, 8192.0];
 
 /// A label whose values are the variants of an enum.
 pub trait Label: Copy + 'static {
@@ -125,10 +121,7 @@ pub struct Closed<L, P: Atomic> {
 // By hand, because a derived one would ask the marker and the atomic to be `Clone`.
 impl<L, P: Atomic> Clone for Closed<L, P> {
     fn clone(&self) -> Self {
-        Closed {
-            family: self.family.clone(),
-            label: PhantomData,
-        }
+        Closed { family: self.family.clone(), label: PhantomData }
     }
 }
 
@@ -138,10 +131,7 @@ impl<L: Label, P: Atomic + 'static> Closed<L, P> {
         for label in L::ALL {
             family.with_label_values(&[label.as_str()]);
         }
-        Closed {
-            family: registered(registry, family),
-            label: PhantomData,
-        }
+        Closed { family: registered(registry, family), label: PhantomData }
     }
 
     /// The counter of one label value.
@@ -229,27 +219,15 @@ impl Metrics {
                 "Time spent per stage of the stream; the fastest growing one is the bottleneck.",
             ),
             copy_rows: counter(r, "polarferry_copy_rows_total", "Rows copied in full load."),
-            copy_bytes: counter(
-                r,
-                "polarferry_copy_bytes_total",
-                "Bytes of row values copied in full load.",
-            ),
+            copy_bytes: counter(r, "polarferry_copy_bytes_total", "Bytes of row values copied in full load."),
             retries: retries(r),
             throttled_seconds: Closed::new(
                 r,
                 "polarferry_throttled_seconds_total",
                 "Time spent waiting for the configured pace, by what was held back.",
             ),
-            verify_rows: counter(
-                r,
-                "polarferry_verify_rows_total",
-                "Rows compared between source and target.",
-            ),
-            ddl: Closed::new(
-                r,
-                "polarferry_ddl_total",
-                "DDL statements met in the stream, by what became of them.",
-            ),
+            verify_rows: counter(r, "polarferry_verify_rows_total", "Rows compared between source and target."),
+            ddl: Closed::new(r, "polarferry_ddl_total", "DDL statements met in the stream, by what became of them."),
             skipped_transactions: counter(
                 r,
                 "polarferry_skipped_transactions_total",
@@ -307,9 +285,7 @@ mod tests {
     use super::*;
 
     fn rendered(metrics: &Metrics) -> String {
-        metrics
-            .render(&Snapshot::default(), false)
-            .expect("our metrics encode")
+        metrics.render(&Snapshot::default(), false).expect("our metrics encode")
     }
 
     #[test]
@@ -339,14 +315,8 @@ mod tests {
             "skipped_transactions_total",
             "cutover_ready",
         ] {
-            assert!(
-                text.contains(&format!("# TYPE polarferry_{name} ")),
-                "polarferry_{name} is missing"
-            );
-            assert!(
-                text.contains(&format!("# HELP polarferry_{name} ")),
-                "polarferry_{name} has no help"
-            );
+            assert!(text.contains(&format!("# TYPE polarferry_{name} ")), "polarferry_{name} is missing");
+            assert!(text.contains(&format!("# HELP polarferry_{name} ")), "polarferry_{name} has no help");
         }
         #[cfg(target_os = "linux")]
         assert!(text.contains("process_resident_memory_bytes "));

@@ -40,10 +40,10 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+pub use crate::throttle::{Limits, LimitsPatch};
 pub use metrics::Metrics;
 pub use routes::{Control, Routes};
 pub use snapshot::{Level, Snapshot};
-pub use crate::throttle::{Limits, LimitsPatch};
 pub use verdict::{Check, Verdict};
 
 /// The one place where stages report and readers look. Cheap to clone; all clones are the same.
@@ -70,10 +70,7 @@ impl Observer {
             updated_at: now,
             ..Snapshot::default()
         };
-        Observer {
-            sender: watch::Sender::new(Arc::new(first)),
-            metrics: Metrics::new(),
-        }
+        Observer { sender: watch::Sender::new(Arc::new(first)), metrics: Metrics::new() }
     }
 
     /// Changes the snapshot and tells every subscriber. `change` runs under the channel's lock:

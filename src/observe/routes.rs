@@ -27,7 +27,7 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use super::access::{self, Refusal};
 use super::snapshot::{Failure, Snapshot};
-use super::{Observer, LimitsPatch, Verdict, metrics};
+use super::{LimitsPatch, Observer, Verdict, metrics};
 
 /// The longest body that is read. A throttle patch has some 200 bytes.
 const BODY_LIMIT: usize = 64 * 1024;
@@ -102,9 +102,7 @@ where
 {
     match find(request.method(), request.uri().path()) {
         Route::Look(what) => look(routes, what),
-        Route::Change(what) => change(routes, what, request)
-            .await
-            .unwrap_or_else(Refused::into_answer),
+        Route::Change(what) => change(routes, what, request).await.unwrap_or_else(Refused::into_answer),
         Route::NotFound => Refused::new(
             StatusCode::NOT_FOUND,
             "not_found",
@@ -162,11 +160,7 @@ fn look(routes: &Routes, what: Look) -> Answer {
         Look::Status => json(StatusCode::OK, &*snapshot),
         Look::Cutover => {
             let verdict = (routes.verdict)(&snapshot);
-            let status = if verdict.is_go() {
-                StatusCode::OK
-            } else {
-                StatusCode::SERVICE_UNAVAILABLE
-            };
+            let status = if verdict.is_go() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
             json(status, &verdict)
         }
         Look::Metrics => {
@@ -181,10 +175,7 @@ fn look(routes: &Routes, what: Look) -> Answer {
             let policy = HeaderValue::from_static(PAGE_POLICY);
             let headers = answer.headers_mut();
             headers.insert(header::CONTENT_SECURITY_POLICY, policy);
-            headers.insert(
-                header::REFERRER_POLICY,
-                HeaderValue::from_static("no-referrer"),
-            );
+            headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
             answer
         }
         Look::Style => respond(StatusCode::OK, "text/css; charset=utf-8", STYLE),
@@ -275,8 +266,7 @@ where
 }
 
 fn patch(body: &[u8]) -> Result<LimitsPatch, Refused> {
-    let patch: LimitsPatch =
-        serde_json::from_slice(body).map_err(|error| bad_request(error.to_string()))?;
+    let patch: LimitsPatch = serde_json::from_slice(body).map_err(|error| bad_request(error.to_string()))?;
     if patch.is_empty() {
         return Err(bad_request("no limit is named"));
     }
@@ -301,26 +291,12 @@ struct Refused {
 }
 
 impl Refused {
-    fn new(
-        status: StatusCode,
-        code: &'static str,
-        message: impl Into<String>,
-        remedy: &'static str,
-    ) -> Refused {
-        Refused {
-            status,
-            code,
-            message: message.into(),
-            remedy,
-        }
+    fn new(status: StatusCode, code: &'static str, message: impl Into<String>, remedy: &'static str) -> Refused {
+        Refused { status, code, message: message.into(), remedy }
     }
 
     fn into_answer(self) -> Answer {
-        let failure = Failure {
-            code: self.code.to_owned(),
-            message: self.message,
-            remedy: self.remedy.to_owned(),
-        };
+        let failure = Failure { code: self.code.to_owned(), message: self.message, remedy: self.remedy.to_owned() };
         let mut answer = json(self.status, &serde_json::json!({ "error": failure }));
         // RFC 9110, 15.5.2: a 401 names the scheme.
         if self.status == StatusCode::UNAUTHORIZED {
@@ -346,10 +322,7 @@ fn respond(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> An
     const ALWAYS: [(HeaderName, &str); 3] = [
         (header::CACHE_CONTROL, "no-store"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (
-            HeaderName::from_static("cross-origin-resource-policy"),
-            "same-origin",
-        ),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     ];
     let mut answer = Response::new(Full::new(body.into()));
     *answer.status_mut() = status;
@@ -367,19 +340,11 @@ mod tests {
 
     #[test]
     fn paths_and_methods_are_decided_by_the_table() {
-        let found = |method: &str, path| {
-            find(
-                &Method::from_bytes(method.as_bytes()).expect("a method"),
-                path,
-            )
-        };
+        let found = |method: &str, path| find(&Method::from_bytes(method.as_bytes()).expect("a method"), path);
         assert_eq!(found("GET", "/cutover"), Route::Look(Look::Cutover));
         assert_eq!(found("HEAD", "/status"), Route::Look(Look::Status));
         assert_eq!(found("POST", "/cutover"), Route::Change(Change::Cutover));
-        assert_eq!(
-            found("DELETE", "/cutover"),
-            Route::NotAllowed("GET, HEAD, POST")
-        );
+        assert_eq!(found("DELETE", "/cutover"), Route::NotAllowed("GET, HEAD, POST"));
         assert_eq!(found("POST", "/status"), Route::NotAllowed("GET, HEAD"));
         assert_eq!(found("GET", "/pause"), Route::NotAllowed("POST"));
         assert_eq!(found("GET", "/status/"), Route::NotFound);

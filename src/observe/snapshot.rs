@@ -22,8 +22,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use crate::throttle::Limits;
 use crate::model::Phase;
+use crate::throttle::Limits;
 
 /// How many events are kept: some minutes of a restless night, and one screen of the page.
 pub const EVENTS_KEPT: usize = 50;
@@ -134,12 +134,7 @@ pub enum TableState {
 }
 
 impl TableState {
-    pub const ALL: [TableState; 4] = [
-        TableState::Pending,
-        TableState::Copying,
-        TableState::Copied,
-        TableState::Streaming,
-    ];
+    pub const ALL: [TableState; 4] = [TableState::Pending, TableState::Copying, TableState::Copied, TableState::Streaming];
 
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -244,29 +239,20 @@ impl Snapshot {
         while self.events.len() >= EVENTS_KEPT {
             self.events.pop_front();
         }
-        self.events.push_back(Event {
-            at: unix_now(),
-            level,
-            text: text.into(),
-        });
+        self.events.push_back(Event { at: unix_now(), level, text: text.into() });
     }
 
     /// `Ok` when the task streams and applies; else the reason, for `/readyz` and for a person.
     pub fn readiness(&self) -> Result<(), String> {
         if let Some(failure) = &self.error {
-            return Err(format!(
-                "stopped by error {}: {}; remedy: {}",
-                failure.code, failure.message, failure.remedy
-            ));
+            return Err(format!("stopped by error {}: {}; remedy: {}", failure.code, failure.message, failure.remedy));
         }
         match self.phase {
-            Phase::Stream | Phase::Cutover if self.paused => {
-                Err("paused by an operator; remedy: POST /resume".to_owned())
-            }
+            Phase::Stream | Phase::Cutover if self.paused => Err("paused by an operator; remedy: POST /resume".to_owned()),
             Phase::Stream | Phase::Cutover => Ok(()),
-            Phase::Precheck | Phase::Schema | Phase::Copy | Phase::Sealed | Phase::Failed => Err(
-                format!("phase is {}, ready means stream or cutover", self.phase),
-            ),
+            Phase::Precheck | Phase::Schema | Phase::Copy | Phase::Sealed | Phase::Failed => {
+                Err(format!("phase is {}, ready means stream or cutover", self.phase))
+            }
         }
     }
 }
@@ -274,9 +260,7 @@ impl Snapshot {
 /// The wall clock in Unix seconds, to the millisecond: a reader wants no more, and so few digits
 /// survive JSON exactly. A clock before 1970 reads as 0: it is only ever shown.
 pub fn unix_now() -> f64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0.0, |since| since.as_millis() as f64 / 1000.0)
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_millis() as f64 / 1000.0)
 }
 
 #[cfg(test)]
@@ -285,11 +269,8 @@ mod tests {
 
     #[test]
     fn json_has_the_fields_of_the_contract() {
-        let snapshot = Snapshot {
-            tables: vec![TableProgress::default()],
-            error: Some(Failure::default()),
-            ..Snapshot::default()
-        };
+        let snapshot =
+            Snapshot { tables: vec![TableProgress::default()], error: Some(Failure::default()), ..Snapshot::default() };
         let json = serde_json::to_value(&snapshot).expect("a snapshot serialises");
         for pointer in [
             "/task",
@@ -344,25 +325,19 @@ mod tests {
         ] {
             assert!(json.pointer(pointer).is_some(), "{pointer} is missing");
         }
-        assert!(
-            json["lag_seconds"].is_null(),
-            "an unknown lag is null, not 0"
-        );
+        assert!(json["lag_seconds"].is_null(), "an unknown lag is null, not 0");
     }
 
     #[test]
     fn json_survives_a_round_trip_and_a_reader_of_another_version() {
-        let mut snapshot = Snapshot {
-            lag_seconds: Some(0.25),
-            ..Snapshot::default()
-        };
+        let mut snapshot = Snapshot { lag_seconds: Some(0.25), ..Snapshot::default() };
         snapshot.push_event(Level::Warn, "retrying");
         let text = serde_json::to_string(&snapshot).expect("a snapshot serialises");
         let back: Snapshot = serde_json::from_str(&text).expect("our own JSON parses");
         assert_eq!(back, snapshot);
 
-        let other: Snapshot = serde_json::from_str(r#"{"task":"orders","new_key":1}"#)
-            .expect("missing keys are defaults, new keys are ignored");
+        let other: Snapshot =
+            serde_json::from_str(r#"{"task":"orders","new_key":1}"#).expect("missing keys are defaults, new keys are ignored");
         assert_eq!(other.task, "orders");
     }
 
@@ -379,10 +354,7 @@ mod tests {
     #[test]
     fn ready_means_streaming_unpaused_and_without_error() {
         for phase in Phase::ALL {
-            let mut snapshot = Snapshot {
-                phase,
-                ..Snapshot::default()
-            };
+            let mut snapshot = Snapshot { phase, ..Snapshot::default() };
             let streams = matches!(phase, Phase::Stream | Phase::Cutover);
             assert_eq!(snapshot.readiness().is_ok(), streams, "{phase}");
             snapshot.paused = true;

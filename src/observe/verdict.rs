@@ -52,11 +52,7 @@ impl Verdict {
 
 impl Check {
     pub fn new(name: impl Into<String>, ok: bool, detail: impl Into<String>) -> Check {
-        Check {
-            name: name.into(),
-            ok,
-            detail: detail.into(),
-        }
+        Check { name: name.into(), ok, detail: detail.into() }
     }
 }
 

@@ -57,8 +57,18 @@ fn binlog(facts: &Facts, items: &mut Vec<Item>) {
         format!("the binary log is {log}"),
         "set binlog_format=ROW in the cluster parameter group and reboot; use the writer endpoint, readers have no binary log",
     ));
-    items.push(Item::demand("source.binlog_format", facts.binlog_format == "ROW", facts.binlog_format.clone(), format!("ROW is needed: {PARAMETERS}")));
-    items.push(Item::demand("source.binlog_row_image", facts.row_image == "FULL", facts.row_image.clone(), format!("FULL is needed: {PARAMETERS}")));
+    items.push(Item::demand(
+        "source.binlog_format",
+        facts.binlog_format == "ROW",
+        facts.binlog_format.clone(),
+        format!("ROW is needed: {PARAMETERS}"),
+    ));
+    items.push(Item::demand(
+        "source.binlog_row_image",
+        facts.row_image == "FULL",
+        facts.row_image.clone(),
+        format!("FULL is needed: {PARAMETERS}"),
+    ));
     let options = if facts.row_value_options.is_empty() { "none" } else { facts.row_value_options.as_str() };
     items.push(Item::demand(
         "source.binlog_row_value_options",
@@ -100,7 +110,11 @@ async fn replica(facts: &Facts, conn: &mut Conn, wish: &Wish<'_>, items: &mut Ve
     match facts::replicas(facts, conn).await {
         Ok(ids) if ids.contains(&u64::from(wish.server_id)) || facts.server_id == u64::from(wish.server_id) => {
             let detail = format!("server_id {} is in use at the source", wish.server_id);
-            items.push(Item::warn("source.server_id", detail, "unless that is this task's own former connection, set another task.server_id"));
+            items.push(Item::warn(
+                "source.server_id",
+                detail,
+                "unless that is this task's own former connection, set another task.server_id",
+            ));
         }
         Ok(_) => items.push(Item::pass("source.server_id", format!("{} is free", wish.server_id))),
         Err(fault) => items.push(Item::fail("source.replication_slave", fault.detail, slave)),

@@ -50,14 +50,24 @@ async fn on_source(from: &mut Source, wish: &Wish<'_>, items: &mut Vec<Item>) ->
         }
     }
     let remedy = Code::TableUnsupported.remedy();
-    items.push(Item::demand("source.tables", unsupported.is_empty(), describe_list(&unsupported, "every table can be carried"), remedy));
+    items.push(Item::demand(
+        "source.tables",
+        unsupported.is_empty(),
+        describe_list(&unsupported, "every table can be carried"),
+        remedy,
+    ));
     let mut unreadable = Vec::new();
     for listed in &from.tables {
         if let Err(fault) = catalog::readable(&mut from.conn, &listed.name).await {
             unreadable.push(fault.detail);
         }
     }
-    items.push(Item::demand("source.select", unreadable.is_empty(), describe_list(&unreadable, "every table can be read"), "GRANT SELECT, SHOW VIEW ON each selected schema to the source account"));
+    items.push(Item::demand(
+        "source.select",
+        unreadable.is_empty(),
+        describe_list(&unreadable, "every table can be read"),
+        "GRANT SELECT, SHOW VIEW ON each selected schema to the source account",
+    ));
     if wish.migrate.copy() && !keyless.is_empty() {
         let names: Vec<String> = keyless.iter().map(ToString::to_string).collect();
         let probe = source::may_lock(&mut from.conn, &keyless).await;
@@ -108,7 +118,12 @@ async fn on_target(from: &Source, to: &mut Target, wish: &Wish<'_>, items: &mut 
             filled.push(listed.name.to_string());
         }
     }
-    items.push(Item::demand("target.tables", filled.is_empty(), describe_list(&filled, "no selected table holds rows"), Code::TargetNotEmpty.remedy()));
+    items.push(Item::demand(
+        "target.tables",
+        filled.is_empty(),
+        describe_list(&filled, "no selected table holds rows"),
+        Code::TargetNotEmpty.remedy(),
+    ));
     let missing: Vec<String> = from
         .tables
         .iter()
@@ -116,10 +131,18 @@ async fn on_target(from: &Source, to: &mut Target, wish: &Wish<'_>, items: &mut 
         .map(|listed| listed.name.to_string())
         .collect();
     if !wish.migrate.schema() && !missing.is_empty() {
-        items.push(Item::fail("target.schema", name_some(&missing), "the tables are not on the target: create them, or set migrate.schema = true"));
+        items.push(Item::fail(
+            "target.schema",
+            name_some(&missing),
+            "the tables are not on the target: create them, or set migrate.schema = true",
+        ));
     }
     if target::has_triggers(&mut to.conn, &there.iter().map(|listed| listed.name.clone()).collect::<Vec<_>>()).await? {
-        items.push(Item::fail("target.triggers", "selected tables have triggers on the target", "drop them until the cutover: their effects arrive from the source as rows"));
+        items.push(Item::fail(
+            "target.triggers",
+            "selected tables have triggers on the target",
+            "drop them until the cutover: their effects arrive from the source as rows",
+        ));
     }
     Ok(())
 }

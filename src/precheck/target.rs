@@ -85,15 +85,31 @@ fn against_source(source: &Facts, target: &Facts, items: &mut Vec<Item>) {
     ));
     if (target.major, target.minor) < (source.major, source.minor) {
         let detail = format!("{} is older than the source's {}", target.version, source.version);
-        items.push(Item::warn("target.older", detail, "definitions that the target does not know will be refused when the schema is created"));
+        items.push(Item::warn(
+            "target.older",
+            detail,
+            "definitions that the target does not know will be refused when the schema is created",
+        ));
     }
     if target.lower_case_table_names != source.lower_case_table_names {
-        let detail = format!("lower_case_table_names is {} here, {} on the source", target.lower_case_table_names, source.lower_case_table_names);
-        items.push(Item::fail("target.lower_case_table_names", detail, "names would not match: use a target with the source's setting"));
+        let detail = format!(
+            "lower_case_table_names is {} here, {} on the source",
+            target.lower_case_table_names, source.lower_case_table_names
+        );
+        items.push(Item::fail(
+            "target.lower_case_table_names",
+            detail,
+            "names would not match: use a target with the source's setting",
+        ));
     }
     if target.max_allowed_packet < source.max_allowed_packet {
-        let detail = format!("max_allowed_packet is {} here, {} on the source", target.max_allowed_packet, source.max_allowed_packet);
-        items.push(Item::warn("target.max_allowed_packet", detail, "raise it to the source's: a row larger than it would stop the task"));
+        let detail =
+            format!("max_allowed_packet is {} here, {} on the source", target.max_allowed_packet, source.max_allowed_packet);
+        items.push(Item::warn(
+            "target.max_allowed_packet",
+            detail,
+            "raise it to the source's: a row larger than it would stop the task",
+        ));
     }
 }
 

@@ -17,12 +17,8 @@ pub async fn take(replicator: &Replicator) -> Result<u64, Fault> {
     // Both ends first: what is down now is waited for, and only what answers is examined.
     drop(source::connect(&charter.source, Purpose::Catalog).await?);
     let mut conn = target::connect(&charter.target, Purpose::Catalog).await?;
-    let wish = Wish {
-        task: &charter.task,
-        server_id: charter.server_id,
-        selection: &charter.selection,
-        migrate: charter.migrate,
-    };
+    let wish =
+        Wish { task: &charter.task, server_id: charter.server_id, selection: &charter.selection, migrate: charter.migrate };
     let items = precheck::examine(&charter.source, &charter.target, &wish).await;
     for item in &items {
         match item.outcome {
@@ -50,22 +46,15 @@ async fn begin(replicator: &Replicator, conn: &mut target::Conn) -> Result<Check
     let charter = &replicator.charter;
     let mut source = source::connect(&charter.source, Purpose::Catalog).await?;
     let facts = facts::read(Side::Source, &mut source).await?;
-    let mut position = if charter.migrate.stream() {
-        facts::position(&facts, &mut source).await?
-    } else {
-        Position::default()
-    };
+    let mut position = if charter.migrate.stream() { facts::position(&facts, &mut source).await? } else { Position::default() };
     if facts.has_gtids() {
         // What is executed is visible; the end of the binary log may not be, yet.
         position.gtids = facts::executed(&mut source).await?;
     } else {
         position.gtids = Default::default();
     }
-    let names: Vec<TableName> = catalog::list(Side::Source, &mut source, &charter.selection)
-        .await?
-        .into_iter()
-        .map(|listed| listed.name)
-        .collect();
+    let names: Vec<TableName> =
+        catalog::list(Side::Source, &mut source, &charter.selection).await?.into_iter().map(|listed| listed.name).collect();
     replicator.enter(Phase::Schema);
     if charter.migrate.schema() {
         schema::create(&charter.source, &charter.target, &names).await?;

@@ -254,7 +254,10 @@ async fn same_source(facts: &Facts, checkpoint: &Checkpoint, conn: &mut source::
         let purged = facts::purged(conn).await?;
         if !checkpoint.position.gtids.contains_all(&purged) {
             let missing = purged.count_missing_in(&checkpoint.position.gtids);
-            return Err(Fault::new(Code::StreamLost, format!("{missing} transactions that were not applied are purged at the source")));
+            return Err(Fault::new(
+                Code::StreamLost,
+                format!("{missing} transactions that were not applied are purged at the source"),
+            ));
         }
         let executed = facts::executed(conn).await?;
         if !executed.contains_all(&checkpoint.position.gtids) && facts.uuid != checkpoint.source_uuid {
@@ -266,7 +269,10 @@ async fn same_source(facts: &Facts, checkpoint: &Checkpoint, conn: &mut source::
     if facts.uuid == checkpoint.source_uuid {
         return Ok(());
     }
-    let detail = format!("server_uuid was {}, now it is {}, and without GTIDs a position is good for one server only", checkpoint.source_uuid, facts.uuid);
+    let detail = format!(
+        "server_uuid was {}, now it is {}, and without GTIDs a position is good for one server only",
+        checkpoint.source_uuid, facts.uuid
+    );
     Err(Fault::new(Code::SourceChanged, detail))
 }
 
@@ -294,8 +300,7 @@ async fn move_marks(
         }
         // Everything that was visible when the chunks were read lies before the new server's present end: a later mark is
         // always right, it only keeps the table idempotent for longer.
-        let mut ledger =
-            target::chunk::Ledger { conn: target, task: &replicator.charter.task, epoch, table: &line.name };
+        let mut ledger = target::chunk::Ledger { conn: target, task: &replicator.charter.task, epoch, table: &line.name };
         ledger.copied(&now).await?;
         line.state = CopyState::Copied { mark: now.clone() };
     }
@@ -338,9 +343,5 @@ fn show(
 
 /// A position as `/status` has it.
 pub fn shown(position: &crate::model::position::Position) -> ShownPosition {
-    ShownPosition {
-        gtid_set: position.gtids.to_string(),
-        file: position.file.file.clone(),
-        pos: position.file.offset,
-    }
+    ShownPosition { gtid_set: position.gtids.to_string(), file: position.file.file.clone(), pos: position.file.offset }
 }

@@ -19,8 +19,8 @@ use crate::model::phase::Phase;
 use crate::model::position::{FilePosition, Position};
 use crate::observe::Observer;
 use crate::observe::snapshot::{Snapshot, TableState};
-use crate::source::facts::{self, Facts};
 use crate::source;
+use crate::source::facts::{self, Facts};
 
 use super::voyage::shown;
 

@@ -64,10 +64,20 @@ pub struct RowsEvent {
 pub enum Event {
     Rotate(FilePosition),
     /// A transaction begins. Its GTID, if it has one, and its commit time in microseconds, if the source says it.
-    Begin { gtid: Option<Gtid>, at_micros: Option<u64> },
-    TableMap { id: u64, name: TableName, layout: Result<Arc<Layout>, ImageError> },
+    Begin {
+        gtid: Option<Gtid>,
+        at_micros: Option<u64>,
+    },
+    TableMap {
+        id: u64,
+        name: TableName,
+        layout: Result<Arc<Layout>, ImageError>,
+    },
     Rows(RowsEvent),
-    Query { schema: String, sql: String },
+    Query {
+        schema: String,
+        sql: String,
+    },
     Commit,
     /// The source lives and has nothing for us.
     Heartbeat,
@@ -196,27 +206,21 @@ impl Reader {
             }
             EventData::GtidEvent(gtid) => Event::Begin {
                 gtid: Some(Gtid {
-                    origin: Origin {
-                        uuid: gtid.sid(),
-                        tag: gtid.tag().map(|tag| tag.as_str().to_owned()).unwrap_or_default(),
-                    },
+                    origin: Origin { uuid: gtid.sid(), tag: gtid.tag().map(|tag| tag.as_str().to_owned()).unwrap_or_default() },
                     number: gtid.gno(),
                 }),
                 at_micros: Some(gtid.immediate_commit_timestamp()).filter(|at| *at > 0),
             },
-            EventData::AnonymousGtidEvent(anonymous) => Event::Begin {
-                gtid: None,
-                at_micros: Some(anonymous.0.immediate_commit_timestamp()).filter(|at| *at > 0),
-            },
+            EventData::AnonymousGtidEvent(anonymous) => {
+                Event::Begin { gtid: None, at_micros: Some(anonymous.0.immediate_commit_timestamp()).filter(|at| *at > 0) }
+            }
             EventData::TableMapEvent(map) => Event::TableMap {
                 id: map.table_id(),
                 name: TableName::new(map.database_name(), map.table_name()),
                 layout: layout(&map),
             },
             EventData::RowsEvent(rows) => rows_event(&rows),
-            EventData::QueryEvent(query) => {
-                Event::Query { schema: query.schema().into_owned(), sql: query.query().into_owned() }
-            }
+            EventData::QueryEvent(query) => Event::Query { schema: query.schema().into_owned(), sql: query.query().into_owned() },
             EventData::XidEvent(_) => Event::Commit,
             EventData::HeartbeatEvent => Event::Heartbeat,
             // The transactions inside follow as events of their own; reading it here proves that they can be.

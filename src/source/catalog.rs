@@ -57,10 +57,7 @@ pub async fn cascades(side: Side, conn: &mut Conn) -> Result<Vec<Cascade>, Fault
         )
         .await
         .map_err(|error| diagnose(side, &error))?;
-    Ok(rows
-        .into_iter()
-        .map(|(schema, table, constraint)| Cascade { child: TableName { schema, table }, constraint })
-        .collect())
+    Ok(rows.into_iter().map(|(schema, table, constraint)| Cascade { child: TableName { schema, table }, constraint }).collect())
 }
 
 /// `SHOW CREATE TABLE`, as text.
@@ -165,11 +162,7 @@ fn column(table: &TableName, row: &mut Row) -> Result<Column, Fault> {
 /// An index's parts in order: the column (none for an expression) and the prefix length, if it is one.
 type Parts = Vec<(Option<String>, bool)>;
 
-async fn unique_indexes(
-    side: Side,
-    conn: &mut Conn,
-    schema: &str,
-) -> Result<HashMap<TableName, Vec<(String, Parts)>>, Fault> {
+async fn unique_indexes(side: Side, conn: &mut Conn, schema: &str) -> Result<HashMap<TableName, Vec<(String, Parts)>>, Fault> {
     let rows: Vec<(String, String, Option<String>, Option<u64>)> = conn
         .query(format!(
             "SELECT TABLE_NAME, INDEX_NAME, COLUMN_NAME, SUB_PART FROM information_schema.STATISTICS \
@@ -200,7 +193,10 @@ fn add_keys(table: &mut Table, indexes: Vec<(String, Parts)>) -> Result<(), Faul
             })
             .collect();
         let Some(columns) = columns else {
-            let detail = format!("{}: unique index {name} is over a prefix or an expression, which this version does not carry", table.name);
+            let detail = format!(
+                "{}: unique index {name} is over a prefix or an expression, which this version does not carry",
+                table.name
+            );
             return Err(Fault::new(Code::TableUnsupported, detail));
         };
         let whole = |index: &usize| table.columns.get(*index).is_some_and(|column| !column.nullable && !column.generated);

@@ -11,7 +11,9 @@ pub fn value<'a>(cell: &'a Wire, column: &Column) -> Option<Value<'a>> {
     Some(match (cell, column.kind) {
         (Wire::NULL, _) => Value::Null,
         (Wire::Int(number), ColumnKind::Integer { unsigned: false }) => Value::Int(*number),
-        (Wire::Int(number), ColumnKind::Integer { unsigned: true } | ColumnKind::Year) => Value::UInt(u64::try_from(*number).ok()?),
+        (Wire::Int(number), ColumnKind::Integer { unsigned: true } | ColumnKind::Year) => {
+            Value::UInt(u64::try_from(*number).ok()?)
+        }
         (Wire::UInt(number), ColumnKind::Integer { unsigned: true } | ColumnKind::Year) => Value::UInt(*number),
         (Wire::UInt(number), ColumnKind::Integer { unsigned: false }) => Value::Int(i64::try_from(*number).ok()?),
         (Wire::UInt(number), ColumnKind::Enum | ColumnKind::Set | ColumnKind::Bit) => Value::UInt(*number),

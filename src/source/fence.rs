@@ -30,8 +30,8 @@ use crate::fault::{Fault, Side};
 use crate::model::change::{Change, StreamItem};
 use crate::model::position::{FilePosition, Position};
 use crate::model::table::{RowKey, Table};
-use crate::sql::{dml, probe};
 use crate::source::binlog::Framed;
+use crate::sql::{dml, probe};
 use std::sync::Arc;
 
 /// How often `gtid_executed` is asked again.

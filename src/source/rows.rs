@@ -20,7 +20,8 @@ pub struct SpelledRow {
 }
 
 fn unreadable(table: &Table, column: &Column) -> Fault {
-    let detail = format!("{}: column {} ({}) holds a value that cannot be carried exactly", table.name, column.name, column.type_text);
+    let detail =
+        format!("{}: column {} ({}) holds a value that cannot be carried exactly", table.name, column.name, column.type_text);
     Fault::new(Code::ValueUnsupported, detail)
 }
 
@@ -51,8 +52,7 @@ fn spell(table: &Table, row: &Row) -> Result<SpelledRow, Fault> {
 
 /// The key that a bound query returns, or `None` when there is no such row.
 pub async fn bound(conn: &mut Conn, table: &Table, key: &Key, query: Vec<u8>) -> Result<Option<Bound>, Fault> {
-    let row: Option<Row> =
-        conn.exec_first(query, ()).await.map_err(|error| diagnose(Side::Source, &error).at(&table.name))?;
+    let row: Option<Row> = conn.exec_first(query, ()).await.map_err(|error| diagnose(Side::Source, &error).at(&table.name))?;
     let Some(row) = row else { return Ok(None) };
     let mut bound = Vec::with_capacity(key.columns.len());
     for (at, column) in key.columns.iter().filter_map(|index| table.columns.get(*index)).enumerate() {

@@ -41,15 +41,11 @@ impl Shapes {
     pub fn new(table: &Table) -> Self {
         let name = qualified(&table.name);
         let columns: Vec<Ident<'_>> = table.written().map(|(_, column)| Ident(&column.name)).collect();
-        let list = |separator: &str, spell: &dyn Fn(&Ident<'_>) -> String| {
-            columns.iter().map(spell).collect::<Vec<_>>().join(separator)
-        };
+        let list =
+            |separator: &str, spell: &dyn Fn(&Ident<'_>) -> String| columns.iter().map(spell).collect::<Vec<_>>().join(separator);
         let delete = |key: &[usize]| {
-            let parts: Vec<String> = key
-                .iter()
-                .filter_map(|index| table.columns.get(*index))
-                .map(|column| Ident(&column.name).to_string())
-                .collect();
+            let parts: Vec<String> =
+                key.iter().filter_map(|index| table.columns.get(*index)).map(|column| Ident(&column.name).to_string()).collect();
             let tuple = if let [single] = parts.as_slice() { single.clone() } else { format!("({})", parts.join(",")) };
             format!("DELETE FROM {name} WHERE {tuple} IN (").into_bytes()
         };
@@ -133,13 +129,7 @@ impl<'s> Inserts<'s> {
 }
 
 /// Deletes by key: `head` is [`Shapes::delete`] or one of [`Shapes::evict`], `keys` are spelled by [`write_key`].
-pub fn deletes<'k>(
-    head: &[u8],
-    keys: impl Iterator<Item = &'k [u8]>,
-    strict: bool,
-    limit: usize,
-    out: &mut Vec<Statement>,
-) {
+pub fn deletes<'k>(head: &[u8], keys: impl Iterator<Item = &'k [u8]>, strict: bool, limit: usize, out: &mut Vec<Statement>) {
     let (mut text, mut count) = (Vec::new(), 0_u64);
     let mut close = |text: &mut Vec<u8>, count: &mut u64| {
         text.push(b')');
@@ -290,11 +280,8 @@ mod tests {
     }
 
     fn row(id: u8, name: &[u8]) -> RowImage {
-        let layout = Arc::new(Layout::new(vec![
-            Wire::Integer { bytes: 1 },
-            Wire::String { length_bytes: 1 },
-            Wire::Integer { bytes: 1 },
-        ]));
+        let layout =
+            Arc::new(Layout::new(vec![Wire::Integer { bytes: 1 }, Wire::String { length_bytes: 1 }, Wire::Integer { bytes: 1 }]));
         let mut bytes = vec![0, id, name.len() as u8];
         bytes.extend_from_slice(name);
         bytes.push(id * 2);
@@ -346,10 +333,7 @@ mod tests {
         deletes(&Shapes::new(&table).delete, [key.as_slice(), key.as_slice()].into_iter(), true, 1000, &mut out);
         assert_eq!(
             texts(out),
-            [
-                "DELETE FROM `shop`.`t` WHERE `id` IN (7)",
-                "DELETE FROM `shop`.`t` WHERE (`na``me`,`id`) IN (('x',7),('x',7))"
-            ]
+            ["DELETE FROM `shop`.`t` WHERE `id` IN (7)", "DELETE FROM `shop`.`t` WHERE (`na``me`,`id`) IN (('x',7),('x',7))"]
         );
     }
 

@@ -31,7 +31,10 @@ pub enum Query {
     RollbackTo,
     Xa,
     /// Changes the definition or drops all rows of these tables.
-    TableDdl { verb: &'static str, tables: Vec<TableName> },
+    TableDdl {
+        verb: &'static str,
+        tables: Vec<TableName>,
+    },
     /// Drops a whole schema.
     DropSchema(String),
     /// Databases, views, triggers, routines, events: no row of ours changes.
@@ -39,7 +42,10 @@ pub enum Query {
     /// Accounts, maintenance, temporary tables, server objects.
     Irrelevant,
     /// Changes rows by statement: which ones cannot be told from here. The schemas it names, the default one included.
-    Dml { verb: String, schemas: Vec<String> },
+    Dml {
+        verb: String,
+        schemas: Vec<String>,
+    },
     Unknown,
 }
 
@@ -51,7 +57,9 @@ fn lex(sql: &str) -> Vec<Token> {
             c if c.is_whitespace() => (None, c.len_utf8()),
             '#' => (None, line_end(rest)),
             '-' if rest.starts_with("-- ") || rest.starts_with("--\t") || rest.starts_with("--\n") => (None, line_end(rest)),
-            '/' if rest.starts_with("/*!") => (None, rest.len() - rest[3..].trim_start_matches(|c: char| c.is_ascii_digit()).len()),
+            '/' if rest.starts_with("/*!") => {
+                (None, rest.len() - rest[3..].trim_start_matches(|c: char| c.is_ascii_digit()).len())
+            }
             '/' if rest.starts_with("/*") => (None, rest[2..].find("*/").map_or(rest.len(), |at| at + 4)),
             // The end of a version comment that was opened.
             '*' if rest.starts_with("*/") => (None, 2),
@@ -238,11 +246,10 @@ fn definition(verb: &str, reader: &mut Reader<'_>) -> Option<Query> {
             "TRIGGER" => return Some(Query::OtherDdl("trigger")),
             "PROCEDURE" | "FUNCTION" => return Some(Query::OtherDdl("routine")),
             "EVENT" => return Some(Query::OtherDdl("event")),
+            // CREATE SPATIAL INDEX is an index; CREATE SPATIAL REFERENCE SYSTEM is the server's.
+            "SPATIAL" if reader.peek_word() != "REFERENCE" => {}
             "USER" | "ROLE" | "TABLESPACE" | "UNDO" | "LOGFILE" | "SERVER" | "INSTANCE" | "RESOURCE" | "SPATIAL" => {
-                // CREATE SPATIAL INDEX is an index; CREATE SPATIAL REFERENCE SYSTEM is the server's.
-                if kind != "SPATIAL" || reader.peek_word() == "REFERENCE" {
-                    return Some(Query::Irrelevant);
-                }
+                return Some(Query::Irrelevant);
             }
             _ => {}
         }
@@ -348,7 +355,10 @@ mod tests {
             ("CREATE USER 'u'@'%' IDENTIFIED BY 'x'", Query::Irrelevant),
             ("CREATE SPATIAL REFERENCE SYSTEM 990000 NAME 'x' DEFINITION 'TABLE'", Query::Irrelevant),
             ("CREATE DATABASE `d2` /*!40100 DEFAULT CHARACTER SET utf8mb4 */", Query::OtherDdl("database")),
-            ("CREATE ALGORITHM=UNDEFINED DEFINER=`root`@`localhost` SQL SECURITY DEFINER VIEW `v1` AS select 1", Query::OtherDdl("view")),
+            (
+                "CREATE ALGORITHM=UNDEFINED DEFINER=`root`@`localhost` SQL SECURITY DEFINER VIEW `v1` AS select 1",
+                Query::OtherDdl("view"),
+            ),
             ("CREATE DEFINER=`r`@`l` TRIGGER tr1 BEFORE INSERT ON t1 FOR EACH ROW SET @a = 1", Query::OtherDdl("trigger")),
             ("DROP DATABASE IF EXISTS d2", Query::DropSchema("d2".into())),
         ] {

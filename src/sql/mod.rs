@@ -8,8 +8,8 @@ pub mod dml;
 pub mod lexer;
 pub mod literal;
 pub mod probe;
-pub mod statement;
 pub mod state;
+pub mod statement;
 
 use crate::model::table::TableName;
 

@@ -17,7 +17,12 @@ pub fn can_range(table: &Table, key: &Key) -> bool {
         table.columns.get(*index).is_some_and(|column| {
             !matches!(
                 column.kind,
-                ColumnKind::Enum | ColumnKind::Set | ColumnKind::Bit | ColumnKind::Json | ColumnKind::Geometry | ColumnKind::Vector
+                ColumnKind::Enum
+                    | ColumnKind::Set
+                    | ColumnKind::Bit
+                    | ColumnKind::Json
+                    | ColumnKind::Geometry
+                    | ColumnKind::Vector
             )
         })
     })
@@ -78,8 +83,7 @@ pub fn last_key(table: &Table, key: &Key) -> Vec<u8> {
 pub fn next_bound(table: &Table, key: &Key, after: Option<&Bound>, upto: &Bound, rows: u64) -> Vec<u8> {
     let names = key_names(table, key);
     let columns = joined(&names, "");
-    let mut out =
-        format!("SELECT {columns} FROM {} FORCE INDEX ({})", qualified(&table.name), Ident(&key.name)).into_bytes();
+    let mut out = format!("SELECT {columns} FROM {} FORCE INDEX ({})", qualified(&table.name), Ident(&key.name)).into_bytes();
     write_range(&mut out, &names, after, Some(upto));
     out.extend_from_slice(format!(" ORDER BY {columns} LIMIT 1 OFFSET {}", rows.saturating_sub(1)).as_bytes());
     out

@@ -98,11 +98,7 @@ pub fn move_checkpoint(task: &str, checkpoint: &Checkpoint) -> String {
 
 /// Takes the fence from whoever holds it.
 pub fn raise_epoch(task: &str, from: u64) -> String {
-    format!(
-        "UPDATE `polarferry`.`checkpoint` SET `epoch`={} WHERE `task`={} AND `epoch`={from}",
-        from + 1,
-        quoted(task)
-    )
+    format!("UPDATE `polarferry`.`checkpoint` SET `epoch`={} WHERE `task`={} AND `epoch`={from}", from + 1, quoted(task))
 }
 
 /// Takes every table's fence along.

@@ -33,7 +33,9 @@ enum Mapped {
 enum Group {
     Outside,
     /// After BEGIN; `ours` once a row of a selected table was seen.
-    Inside { ours: bool },
+    Inside {
+        ours: bool,
+    },
 }
 
 /// Turns events into items, one stream's worth.
@@ -126,8 +128,8 @@ impl Assembler {
             return Err(Fault::new(Code::PartialImage, format!("a change to {} leaves columns out", table.name)));
         }
         self.group = Group::Inside { ours: true };
-        let changes = split(&event, &layout)
-            .map_err(|error| Fault::new(Code::EventDamaged, format!("{}: {error}", table.name)))?;
+        let changes =
+            split(&event, &layout).map_err(|error| Fault::new(Code::EventDamaged, format!("{}: {error}", table.name)))?;
         Ok(Some(StreamItem::Rows(Rows { table, changes, bytes, at: FilePosition { file: self.file.to_string(), offset: end } })))
     }
 
@@ -138,7 +140,8 @@ impl Assembler {
             Query::Commit => return Ok(Some(self.commit(end, timestamp))),
             Query::Savepoint => {}
             Query::Rollback | Query::RollbackTo | Query::Xa if ours => {
-                let detail = "rows of selected tables in an XA transaction, or in one that was rolled back after non-transactional writes";
+                let detail =
+                    "rows of selected tables in an XA transaction, or in one that was rolled back after non-transactional writes";
                 return Err(Fault::new(Code::TransactionUnsupported, detail));
             }
             Query::RollbackTo => {}
@@ -170,7 +173,10 @@ impl Assembler {
             }
             Query::Unknown => {
                 let verb: String = sql.chars().take_while(|c| c.is_ascii_alphanumeric()).take(32).collect();
-                return Err(Fault::new(Code::EventUnknown, format!("a statement that begins with {verb:?} in schema {schema:?}")));
+                return Err(Fault::new(
+                    Code::EventUnknown,
+                    format!("a statement that begins with {verb:?} in schema {schema:?}"),
+                ));
             }
         }
         Ok(None)

@@ -10,9 +10,9 @@ use super::{diagnose, execute, run};
 use crate::fault::{Code, Fault};
 use crate::model::position::Mark;
 use crate::model::table::TableName;
+use crate::sql::qualified;
 use crate::sql::state as sql;
 use crate::sql::statement::Statement;
-use crate::sql::qualified;
 
 /// Bounds the undo of one transaction.
 const ROWS_PER_DELETE: u64 = 20_000;
@@ -53,11 +53,8 @@ impl Ledger<'_> {
     }
 
     async fn hold(&mut self) -> Result<(), Fault> {
-        let held: Option<u8> = self
-            .conn
-            .query_first(sql::hold_table(self.task, self.epoch, self.table))
-            .await
-            .map_err(|error| diagnose(&error))?;
+        let held: Option<u8> =
+            self.conn.query_first(sql::hold_table(self.task, self.epoch, self.table)).await.map_err(|error| diagnose(&error))?;
         held.map(|_| ()).ok_or_else(|| Fault::new(Code::Fenced, format!("the copy of {} was taken over", self.table)))
     }
 

@@ -10,11 +10,11 @@ pub mod writer;
 
 use crate::conn::{self, Endpoint, Purpose};
 use crate::fault::{Code, Fault, Side};
-use crate::sql::statement::{Expect, Statement};
 use crate::model::table::TableName;
 use crate::sql::qualified;
-use mysql_async::prelude::Queryable;
+use crate::sql::statement::{Expect, Statement};
 pub use mysql_async::Conn;
+use mysql_async::prelude::Queryable;
 
 /// Opens a session on the target.
 pub async fn connect(endpoint: &Endpoint, purpose: Purpose) -> Result<Conn, Fault> {

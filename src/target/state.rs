@@ -15,10 +15,16 @@ use crate::sql::state as sql;
 pub enum CopyState {
     Pending,
     /// Rows up to the chunks in the ledger are there; `upto` is where the copy ends.
-    Copying { upto: Vec<u8> },
-    Copied { mark: Mark },
+    Copying {
+        upto: Vec<u8>,
+    },
+    Copied {
+        mark: Mark,
+    },
     /// Copied whole at exactly this position.
-    Snapshot { mark: Mark },
+    Snapshot {
+        mark: Mark,
+    },
 }
 
 /// A line of the ledger.

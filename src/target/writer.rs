@@ -44,9 +44,7 @@ pub async fn open(endpoint: &Endpoint, task: &str, epoch: u64) -> Result<Writer,
     let checkpoint = state::lock(&mut transaction, task).await?;
     transaction.rollback().await.map_err(|error| diagnose(&error))?;
     match checkpoint {
-        Some(checkpoint) if checkpoint.epoch == epoch => {
-            Ok(Writer { conn, task: task.to_owned(), checkpoint, open: false })
-        }
+        Some(checkpoint) if checkpoint.epoch == epoch => Ok(Writer { conn, task: task.to_owned(), checkpoint, open: false }),
         Some(checkpoint) => {
             let detail = format!("the task's epoch is {}, ours is {epoch}", checkpoint.epoch);
             Err(Fault::new(Code::Fenced, detail))

@@ -61,8 +61,5 @@ impl Arguments {
 }
 
 fn version(series: &str) -> Result<Version, String> {
-    Version::ALL
-        .into_iter()
-        .find(|version| version.series() == series)
-        .ok_or_else(|| "the lab has 5.7, 8.0 and 9.7".to_owned())
+    Version::ALL.into_iter().find(|version| version.series() == series).ok_or_else(|| "the lab has 5.7, 8.0 and 9.7".to_owned())
 }

@@ -16,11 +16,7 @@ pub fn build() -> Result<PathBuf, Failure> {
         return Err(misplaced(&directory));
     };
     // Cargo keeps the profile `dev` in a directory of another name.
-    let profile = if profile == "debug" {
-        OsString::from("dev")
-    } else {
-        profile.to_owned()
-    };
+    let profile = if profile == "debug" { OsString::from("dev") } else { profile.to_owned() };
     println!("building {NAME} (profile {}) …", profile.to_string_lossy());
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let built = Command::new(&cargo)
@@ -37,26 +33,15 @@ pub fn build() -> Result<PathBuf, Failure> {
         return Err(Failure::new(format!("cargo build failed:\n{words}")));
     }
     let binary = directory.join(NAME);
-    if binary.is_file() {
-        Ok(binary)
-    } else {
-        Err(misplaced(&directory))
-    }
+    if binary.is_file() { Ok(binary) } else { Err(misplaced(&directory)) }
 }
 
 /// Examples lie one directory below the binaries of their profile.
 fn profile_directory() -> Result<PathBuf, Failure> {
-    let ours = env::current_exe()
-        .map_err(|error| Failure::new(format!("cannot tell where this program is: {error}")))?;
-    ours.parent()
-        .and_then(Path::parent)
-        .map(Path::to_owned)
-        .ok_or_else(|| misplaced(&ours))
+    let ours = env::current_exe().map_err(|error| Failure::new(format!("cannot tell where this program is: {error}")))?;
+    ours.parent().and_then(Path::parent).map(Path::to_owned).ok_or_else(|| misplaced(&ours))
 }
 
 fn misplaced(place: &Path) -> Failure {
-    Failure::new(format!(
-        "no {NAME} in {}; run this program as `cargo demo`",
-        place.display()
-    ))
+    Failure::new(format!("no {NAME} in {}; run this program as `cargo demo`", place.display()))
 }

@@ -52,11 +52,7 @@ impl Daemon {
             .process_group(0)
             .spawn()
             .map_err(failed)?;
-        Ok(Self {
-            child,
-            port,
-            directory,
-        })
+        Ok(Self { child, port, directory })
     }
 
     pub fn port(&self) -> u16 {
@@ -86,9 +82,7 @@ impl Daemon {
         let began = Instant::now();
         let id = self.child.id().to_string();
         // Not reaped before `ended` says so, so the number cannot mean another process.
-        let sent = Command::new("sh")
-            .args(["-c", r#"kill -s TERM "$0""#, &id])
-            .status();
+        let sent = Command::new("sh").args(["-c", r#"kill -s TERM "$0""#, &id]).status();
         if !sent.is_ok_and(|status| status.success()) {
             return Err(Failure::new("cannot send SIGTERM to the daemon"));
         }
@@ -97,9 +91,7 @@ impl Daemon {
                 Some(status) if status.success() => return Ok(began.elapsed()),
                 Some(status) => return Err(self.failure(&format!("SIGTERM led to {status}"))),
                 None if began.elapsed() > STOP_PATIENCE => {
-                    return Err(
-                        self.failure(&format!("no end within {STOP_PATIENCE:?} of SIGTERM"))
-                    );
+                    return Err(self.failure(&format!("no end within {STOP_PATIENCE:?} of SIGTERM")));
                 }
                 None => tokio::time::sleep(POLL).await,
             }
@@ -107,9 +99,7 @@ impl Daemon {
     }
 
     fn ended(&mut self) -> Result<Option<ExitStatus>, Failure> {
-        self.child
-            .try_wait()
-            .map_err(|error| Failure::new(format!("cannot look at the daemon: {error}")))
+        self.child.try_wait().map_err(|error| Failure::new(format!("cannot look at the daemon: {error}")))
     }
 }
 
@@ -151,11 +141,7 @@ listen = "127.0.0.1:{http}"
 
 fn section(place: &Path, name: &str, port: u16, password: &str) -> io::Result<String> {
     let file = place.join(format!("{name}_password"));
-    let mut secret = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&file)?;
+    let mut secret = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file)?;
     writeln!(secret, "{password}")?;
     Ok(format!(
         r#"[{name}]

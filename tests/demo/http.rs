@@ -21,9 +21,7 @@ pub struct Answer {
 pub async fn get(port: u16, path: &str) -> Result<Option<Answer>, Failure> {
     let failed = |why: String| Failure::new(format!("GET {path} of the daemon: {why}"));
     match timeout(PATIENCE, exchange(port, path)).await {
-        Ok(Ok(text)) => parse(&text)
-            .map(Some)
-            .ok_or_else(|| failed(format!("no HTTP answer: {text:.80}"))),
+        Ok(Ok(text)) => parse(&text).map(Some).ok_or_else(|| failed(format!("no HTTP answer: {text:.80}"))),
         Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => Ok(None),
         Ok(Err(error)) => Err(failed(error.to_string())),
         Err(_) => Err(failed(format!("no answer within {PATIENCE:?}"))),
@@ -44,8 +42,5 @@ async fn exchange(port: u16, path: &str) -> Result<String, Error> {
 fn parse(text: &str) -> Option<Answer> {
     let (head, body) = text.split_once("\r\n\r\n")?;
     let status = head.split(' ').nth(1)?.parse().ok()?;
-    Some(Answer {
-        status,
-        body: body.to_owned(),
-    })
+    Some(Answer { status, body: body.to_owned() })
 }

@@ -80,9 +80,7 @@ async fn demonstrate(arguments: &Arguments) -> Result<bool, Failure> {
         screen::thousands(arguments.rows),
         arguments.tps
     );
-    let binary = tokio::task::spawn_blocking(binary::build)
-        .await
-        .map_err(|error| Failure::new(error.to_string()))??;
+    let binary = tokio::task::spawn_blocking(binary::build).await.map_err(|error| Failure::new(error.to_string()))??;
     let (source, target) = start_servers(arguments).await?;
 
     let sizes = Sizes::of(arguments.rows);
@@ -95,12 +93,7 @@ async fn demonstrate(arguments: &Arguments) -> Result<bool, Failure> {
     );
 
     let mut writer = Writer::start(&source, sizes, arguments.tps, arguments.seed).await?;
-    println!(
-        "writer: {} connections, {} transactions/s, seed {}",
-        writer::CONNECTIONS,
-        arguments.tps,
-        arguments.seed
-    );
+    println!("writer: {} connections, {} transactions/s, seed {}", writer::CONNECTIONS, arguments.tps, arguments.seed);
     let mut daemon = Daemon::start(&binary, &source, &target).await?;
     println!("polarferry run: TLS is disabled here, both ends being on loopback");
     println!("status page: http://127.0.0.1:{}/\n", daemon.port());

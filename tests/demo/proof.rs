@@ -28,16 +28,11 @@ pub struct TableProof {
 /// Compares every table. Nothing may write to either end.
 pub async fn prove(source: &Server, target: &Server) -> Result<Vec<TableProof>, Failure> {
     require_tables(target).await?;
-    let (ours, theirs) = tokio::join!(
-        lab::checksum_tables(source, DATABASE, &TABLES),
-        lab::checksum_tables(target, DATABASE, &TABLES),
-    );
+    let (ours, theirs) =
+        tokio::join!(lab::checksum_tables(source, DATABASE, &TABLES), lab::checksum_tables(target, DATABASE, &TABLES),);
     let mut proofs = Vec::new();
     for table in TABLES {
-        let (source_rows, target_rows) = tokio::join!(
-            lab::count(source, DATABASE, table),
-            lab::count(target, DATABASE, table),
-        );
+        let (source_rows, target_rows) = tokio::join!(lab::count(source, DATABASE, table), lab::count(target, DATABASE, table),);
         let mut proof = TableProof {
             table,
             source_rows,
@@ -55,22 +50,13 @@ pub async fn prove(source: &Server, target: &Server) -> Result<Vec<TableProof>, 
 }
 
 async fn require_tables(target: &Server) -> Result<(), Failure> {
-    let there: Vec<String> = target
-        .query_rows(format!(
-            "SELECT table_name FROM information_schema.tables WHERE table_schema = '{DATABASE}'"
-        ))
-        .await;
-    let missing: Vec<&str> = TABLES
-        .into_iter()
-        .filter(|table| !there.iter().any(|name| name == table))
-        .collect();
+    let there: Vec<String> =
+        target.query_rows(format!("SELECT table_name FROM information_schema.tables WHERE table_schema = '{DATABASE}'")).await;
+    let missing: Vec<&str> = TABLES.into_iter().filter(|table| !there.iter().any(|name| name == table)).collect();
     if missing.is_empty() {
         return Ok(());
     }
-    Err(Failure::new(format!(
-        "the target has no table {}",
-        missing.join(", ")
-    )))
+    Err(Failure::new(format!("the target has no table {}", missing.join(", "))))
 }
 
 async fn same_hashes(source: &Server, target: &Server, table: &str) -> Result<bool, Failure> {
@@ -80,10 +66,7 @@ async fn same_hashes(source: &Server, target: &Server, table: &str) -> Result<bo
              WHERE table_schema = '{DATABASE}' AND table_name = '{table}' ORDER BY ordinal_position"
         ))
         .await;
-    let values: Vec<String> = columns
-        .iter()
-        .map(|(name, kind)| value(name, kind))
-        .collect();
+    let values: Vec<String> = columns.iter().map(|(name, kind)| value(name, kind)).collect();
     let query = format!(
         "SELECT CAST(SUM(CAST(CONV(LEFT(hash, 16), 16, 10) AS UNSIGNED)) AS CHAR),
                 CAST(SUM(CAST(CONV(SUBSTRING(hash, 17, 16), 16, 10) AS UNSIGNED)) AS CHAR)

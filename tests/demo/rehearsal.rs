@@ -47,12 +47,7 @@ pub async fn rehearse(daemon: &mut Daemon, source: &Server) -> Result<Rehearsal,
     let drained = began.elapsed();
     let verdict = verdict(daemon).await?;
     let stopped = daemon.stop().await?;
-    Ok(Rehearsal {
-        drained,
-        verdict,
-        last,
-        stopped,
-    })
+    Ok(Rehearsal { drained, verdict, last, stopped })
 }
 
 /// The end of the source's binlog.
@@ -81,9 +76,7 @@ async fn drain(daemon: &mut Daemon, fence: &Position) -> Result<Status, Failure>
             }
         }
         if Instant::now() > deadline {
-            return Err(daemon.failure(&format!(
-                "the source's last position is not applied after {DRAIN_PATIENCE:?}"
-            )));
+            return Err(daemon.failure(&format!("the source's last position is not applied after {DRAIN_PATIENCE:?}")));
         }
         sleep(POLL).await;
     }
@@ -94,11 +87,9 @@ async fn verdict(daemon: &mut Daemon) -> Result<Verdict, Failure> {
     let deadline = Instant::now() + VERDICT_PATIENCE;
     loop {
         daemon.check()?;
-        let answer = http::get(daemon.port(), "/cutover")
-            .await?
-            .ok_or_else(|| Failure::new("the daemon no longer listens"))?;
-        let value: Value = serde_json::from_str(&answer.body)
-            .map_err(|error| Failure::new(format!("/cutover is no JSON: {error}")))?;
+        let answer = http::get(daemon.port(), "/cutover").await?.ok_or_else(|| Failure::new("the daemon no longer listens"))?;
+        let value: Value =
+            serde_json::from_str(&answer.body).map_err(|error| Failure::new(format!("/cutover is no JSON: {error}")))?;
         let go = answer.status == 200;
         if go || Instant::now() > deadline {
             let checks = value["checks"].as_array().map_or(&[][..], Vec::as_slice);
@@ -112,11 +103,7 @@ async fn verdict(daemon: &mut Daemon) -> Result<Verdict, Failure> {
 impl Check {
     fn read(value: &Value) -> Self {
         let text = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
-        Self {
-            name: text("name"),
-            ok: value["ok"].as_bool().unwrap_or(false),
-            detail: text("detail"),
-        }
+        Self { name: text("name"), ok: value["ok"].as_bool().unwrap_or(false), detail: text("detail") }
     }
 }
 

@@ -22,10 +22,7 @@ pub struct Screen {
 
 impl Screen {
     pub fn new() -> Self {
-        Self {
-            terminal: io::stdout().is_terminal(),
-            drawn: 0,
-        }
+        Self { terminal: io::stdout().is_terminal(), drawn: 0 }
     }
 
     /// Shows one moment: the time since the daemon's start, its status, what the writer committed.
@@ -35,11 +32,7 @@ impl Screen {
             return;
         }
         let lines = block(elapsed, status, committed);
-        let mut text = if self.drawn > 0 {
-            back(self.drawn)
-        } else {
-            String::new()
-        };
+        let mut text = if self.drawn > 0 { back(self.drawn) } else { String::new() };
         for line in &lines {
             text.push_str(line);
             text.push('\n');
@@ -56,10 +49,7 @@ fn block(elapsed: Duration, status: &Status, committed: u64) -> Vec<String> {
     let filled = (share * BAR as f64) as usize;
     vec![
         format!("  phase    {:<49}{:>8} s", status.phase, elapsed.as_secs()),
-        format!(
-            "  tables   {} of {} copied",
-            status.tables_copied, status.tables
-        ),
+        format!("  tables   {} of {} copied", status.tables_copied, status.tables),
         format!(
             "  rows     [{}{}] {:>3.0} %  {:>13}",
             "#".repeat(filled),
@@ -74,11 +64,7 @@ fn block(elapsed: Duration, status: &Status, committed: u64) -> Vec<String> {
             status.stream_rate,
             thousands(committed)
         ),
-        format!(
-            "  lag      {}, backlog {} transactions",
-            lag(status.lag_seconds),
-            thousands(status.backlog)
-        ),
+        format!("  lag      {}, backlog {} transactions", lag(status.lag_seconds), thousands(status.backlog)),
     ]
 }
 

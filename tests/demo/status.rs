@@ -59,14 +59,8 @@ impl Status {
         let number = |pointer| value.pointer(pointer).and_then(Value::as_u64);
         let real = |pointer| value.pointer(pointer).and_then(Value::as_f64);
         let tables = value["tables"].as_array().map_or(&[][..], Vec::as_slice);
-        let sum = |key| {
-            tables
-                .iter()
-                .filter_map(|table| table[key].as_u64())
-                .sum::<u64>()
-        };
-        let copied =
-            |table: &&Value| matches!(table["state"].as_str(), Some("copied" | "streaming"));
+        let sum = |key| tables.iter().filter_map(|table| table[key].as_u64()).sum::<u64>();
+        let copied = |table: &&Value| matches!(table["state"].as_str(), Some("copied" | "streaming"));
         let file = value.pointer("/applied/file").and_then(Value::as_str);
         Self {
             phase: value["phase"].as_str().unwrap_or("unknown").to_owned(),
@@ -79,11 +73,7 @@ impl Status {
             stream_rate: real("/stream/transactions_per_second").unwrap_or_default(),
             lag_seconds: real("/lag_seconds"),
             backlog: number("/backlog_transactions").unwrap_or_default(),
-            applied: Position::new(
-                file.unwrap_or_default(),
-                number("/applied/pos").unwrap_or_default(),
-            )
-            .unwrap_or_default(),
+            applied: Position::new(file.unwrap_or_default(), number("/applied/pos").unwrap_or_default()).unwrap_or_default(),
             error: error(&value["error"]),
         }
     }
@@ -91,12 +81,5 @@ impl Status {
 
 fn error(value: &Value) -> Option<String> {
     let part = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
-    value.is_object().then(|| {
-        format!(
-            "{} {}; remedy: {}",
-            part("code"),
-            part("message"),
-            part("remedy")
-        )
-    })
+    value.is_object().then(|| format!("{} {}; remedy: {}", part("code"), part("message"), part("remedy")))
 }

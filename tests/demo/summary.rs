@@ -54,20 +54,13 @@ impl Summary<'_> {
     }
 
     fn method(&self) -> String {
-        let hashed: Vec<&str> = self
-            .proofs
-            .iter()
-            .filter(|proof| proof.method == Method::RowHashes)
-            .map(|proof| proof.table)
-            .collect();
+        let hashed: Vec<&str> =
+            self.proofs.iter().filter(|proof| proof.method == Method::RowHashes).map(|proof| proof.table).collect();
         let all = "CHECKSUM TABLE and COUNT(*) on both ends";
         if hashed.is_empty() {
             return all.to_owned();
         }
-        format!(
-            "{all};\n            SHA2 of every row for {}",
-            hashed.join(", ")
-        )
+        format!("{all};\n            SHA2 of every row for {}", hashed.join(", "))
     }
 
     fn print_verdict(&self) {
@@ -87,9 +80,5 @@ impl Summary<'_> {
 
 fn cell(proof: &TableProof) -> String {
     let word = if proof.equal { "equal" } else { "DIFFERS" };
-    format!(
-        "{:<19}{:>9} {word:<8}",
-        proof.table,
-        thousands(proof.source_rows)
-    )
+    format!("{:<19}{:>9} {word:<8}", proof.table, thousands(proof.source_rows))
 }

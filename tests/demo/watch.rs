@@ -28,11 +28,7 @@ pub struct Seen {
 
 /// Returns once every row is copied and `time`, or else `STEADY` of streaming, has passed. The
 /// writer stops after `time`.
-pub async fn follow(
-    daemon: &mut Daemon,
-    writer: &mut Writer,
-    time: Option<Duration>,
-) -> Result<Seen, Failure> {
+pub async fn follow(daemon: &mut Daemon, writer: &mut Writer, time: Option<Duration>) -> Result<Seen, Failure> {
     let mut watch = Watch::new();
     let mut screen = Screen::new();
     let mut poll = interval(POLL);
@@ -79,23 +75,12 @@ struct Watch {
 impl Watch {
     fn new() -> Self {
         let now = Instant::now();
-        Self {
-            began: now,
-            moved: now,
-            last: None,
-            copy_began: None,
-            copy_ended: None,
-            highest_lag: None,
-        }
+        Self { began: now, moved: now, last: None, copy_began: None, copy_ended: None, highest_lag: None }
     }
 
     fn note(&mut self, status: &Status) {
         let now = Instant::now();
-        let place = Some((
-            status.phase.clone(),
-            status.rows_copied,
-            status.applied.clone(),
-        ));
+        let place = Some((status.phase.clone(), status.rows_copied, status.applied.clone()));
         if self.last != place {
             self.last = place;
             self.moved = now;
@@ -120,10 +105,7 @@ impl Watch {
     }
 
     fn seen(&self) -> Seen {
-        let copy_took = self
-            .copy_began
-            .zip(self.copy_ended)
-            .map_or(Duration::ZERO, |(began, ended)| ended - began);
+        let copy_took = self.copy_began.zip(self.copy_ended).map_or(Duration::ZERO, |(began, ended)| ended - began);
         Seen {
             // What began and ended between two looks took less than one.
             copy_took: copy_took.max(POLL),

@@ -14,14 +14,7 @@ const TARGET: &str = "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX
 /// The account that a migration reads from: LOCK TABLES only on request.
 pub async fn source_account(server: &Server, user: &str, password: &str, lock_tables: bool) {
     let lock_tables = if lock_tables { ", LOCK TABLES" } else { "" };
-    create(
-        server,
-        user,
-        password,
-        &format!("{SOURCE}{lock_tables}"),
-        "*.*",
-    )
-    .await;
+    create(server, user, password, &format!("{SOURCE}{lock_tables}"), "*.*").await;
 }
 
 /// The account that a migration writes with.
@@ -33,7 +26,5 @@ pub async fn target_account(server: &Server, user: &str, password: &str) {
 pub async fn create(server: &Server, user: &str, password: &str, rights: &str, scope: &str) {
     let account = format!("'{user}'@'%'");
     let create = format!("CREATE USER {account} IDENTIFIED BY '{password}'");
-    server
-        .exec(format!("{create}; GRANT {rights} ON {scope} TO {account}"))
-        .await;
+    server.exec(format!("{create}; GRANT {rights} ON {scope} TO {account}")).await;
 }

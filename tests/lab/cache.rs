@@ -16,22 +16,15 @@ use super::failure::Failure;
 pub fn directory() -> Result<PathBuf, Failure> {
     let directory = env::var_os("POLARFERRY_LAB_CACHE")
         .map(PathBuf::from)
-        .or_else(|| {
-            env::var_os("XDG_CACHE_HOME").map(|cache| Path::new(&cache).join("polarferry-lab"))
-        })
+        .or_else(|| env::var_os("XDG_CACHE_HOME").map(|cache| Path::new(&cache).join("polarferry-lab")))
         .or_else(|| env::var_os("HOME").map(|home| Path::new(&home).join(".cache/polarferry-lab")))
-        .ok_or_else(|| {
-            Failure::new("the lab needs a cache directory: set POLARFERRY_LAB_CACHE or HOME")
-        })?;
+        .ok_or_else(|| Failure::new("the lab needs a cache directory: set POLARFERRY_LAB_CACHE or HOME"))?;
     fs::create_dir_all(&directory).map_err(Failure::at(&directory))?;
     directory.canonicalize().map_err(Failure::at(&directory))
 }
 
 /// The path of the entry `name`; `fill` is called with an empty directory when there is none yet.
-pub fn entry(
-    name: &str,
-    fill: impl FnOnce(&Path) -> Result<(), Failure>,
-) -> Result<PathBuf, Failure> {
+pub fn entry(name: &str, fill: impl FnOnce(&Path) -> Result<(), Failure>) -> Result<PathBuf, Failure> {
     let home = directory()?;
     let entry = home.join(name);
     if entry.exists() {

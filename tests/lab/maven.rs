@@ -33,13 +33,6 @@ fn unpack(fresh: &Path, artifact: &str) -> Result<(), Failure> {
         &format!("fetch {artifact}"),
     )?;
     let archive = jar.join(ARCHIVE);
-    tool::run(
-        Command::new("tar")
-            .arg("-xzf")
-            .arg(&archive)
-            .arg("-C")
-            .arg(fresh),
-        "unpack a server",
-    )?;
+    tool::run(Command::new("tar").arg("-xzf").arg(&archive).arg("-C").arg(fresh), "unpack a server")?;
     fs::remove_dir_all(&jar).map_err(Failure::at(&jar))
 }

@@ -4,11 +4,7 @@
 //! with a data directory and port of its own within seconds. Nothing is installed and nothing
 //! outlives the process (see `process`). What is missing is a loud failure, never a silent skip.
 
-#![allow(
-    dead_code,
-    unused_imports,
-    reason = "each test binary uses a part of the lab, and none uses all of it"
-)]
+#![allow(dead_code, unused_imports, reason = "each test binary uses a part of the lab, and none uses all of it")]
 
 mod accounts;
 mod cache;

@@ -16,22 +16,13 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            gtid: true,
-            log_bin: true,
-            relaxed: false,
-            native_foreign_keys: false,
-            args: Vec::new(),
-        }
+        Self { gtid: true, log_bin: true, relaxed: false, native_foreign_keys: false, args: Vec::new() }
     }
 }
 
 impl Options {
     pub fn relaxed() -> Self {
-        Self {
-            relaxed: true,
-            ..Self::default()
-        }
+        Self { relaxed: true, ..Self::default() }
     }
 
     pub fn arg(mut self, argument: impl Into<String>) -> Self {
@@ -52,11 +43,7 @@ impl Options {
         ];
         let mut add = |argument: &str| arguments.push(argument.to_owned());
         // The row format and full row images are the default of every version here.
-        add(if self.log_bin {
-            "--log-bin=binlog"
-        } else {
-            "--skip-log-bin"
-        });
+        add(if self.log_bin { "--log-bin=binlog" } else { "--skip-log-bin" });
         if self.relaxed {
             add("--sync-binlog=0");
             add("--innodb-flush-log-at-trx-commit=2");

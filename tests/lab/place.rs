@@ -31,25 +31,16 @@ pub fn prepare(version: Version) -> Result<(Mysqld, TempDir), Failure> {
     let mysqld = Mysqld::find(version)?;
     let initialised = cache::entry(&format!("data-{}", mysqld.release()), |fresh| {
         let mut command = mysqld.command();
-        command
-            .args(user_argument())
-            .arg("--initialize-insecure")
-            .arg("--secure-file-priv=");
+        command.args(user_argument()).arg("--initialize-insecure").arg("--secure-file-priv=");
         command.arg(format!("--datadir={}", fresh.join("data").display()));
-        tool::run(
-            &mut command,
-            &format!("initialise a data directory of {version}"),
-        )?;
+        tool::run(&mut command, &format!("initialise a data directory of {version}"))?;
         // It holds the server's UUID. Without it each copy makes one for itself.
         let identity = fresh.join("data/auto.cnf");
         fs::remove_file(&identity).map_err(Failure::at(&identity))
     })?;
     let place = env::temp_dir();
     let place = place.canonicalize().map_err(Failure::at(&place))?;
-    let directory = tempfile::Builder::new()
-        .prefix("lab-")
-        .tempdir_in(&place)
-        .map_err(Failure::at(&place))?;
+    let directory = tempfile::Builder::new().prefix("lab-").tempdir_in(&place).map_err(Failure::at(&place))?;
     cache::copy_tree(&initialised.join("data"), &directory.path().join("data"))?;
     let tmp = directory.path().join("tmp");
     fs::create_dir(&tmp).map_err(Failure::at(&tmp))?;

@@ -40,11 +40,7 @@ impl Process {
         let name = command.get_program().to_string_lossy().into_owned();
         let failed = |error| Failure::new(format!("cannot start {name}: {error}"));
         let mut guard = Guard::start(directory).map_err(failed)?;
-        let child = command
-            .stdin(Stdio::null())
-            .process_group(0)
-            .spawn()
-            .map_err(failed)?;
+        let child = command.stdin(Stdio::null()).process_group(0).spawn().map_err(failed)?;
         let said = guard.say(&child.id().to_string());
         let process = Self { child, guard };
         said.map_err(failed).map(|()| process)
@@ -52,23 +48,14 @@ impl Process {
 
     /// `None` while it runs.
     pub fn ended(&mut self) -> Result<Option<ExitStatus>, Failure> {
-        self.child.try_wait().map_err(|error| {
-            Failure::new(format!(
-                "cannot look at process {}: {error}",
-                self.child.id()
-            ))
-        })
+        self.child.try_wait().map_err(|error| Failure::new(format!("cannot look at process {}: {error}", self.child.id())))
     }
 
     /// Sends a signal by its name, as `TERM`. The process is not reaped before this value is
     /// dropped, so its number cannot mean another one.
     pub fn signal(&self, name: &str) -> Result<(), Failure> {
         let id = self.child.id().to_string();
-        tool::run(
-            Command::new("sh").args(["-c", r#"kill -s "$0" "$1""#, name, &id]),
-            "send a signal",
-        )
-        .map(drop)
+        tool::run(Command::new("sh").args(["-c", r#"kill -s "$0" "$1""#, name, &id]), "send a signal").map(drop)
     }
 
     /// Waits until it has ended, for `patience` at most.
@@ -79,10 +66,7 @@ impl Process {
                 return Ok(status);
             }
             if Instant::now() > deadline {
-                return Err(Failure::new(format!(
-                    "process {} did not end within {patience:?}",
-                    self.child.id()
-                )));
+                return Err(Failure::new(format!("process {} did not end within {patience:?}", self.child.id())));
             }
             tokio::time::sleep(POLL).await;
         }
@@ -103,23 +87,12 @@ struct Guard(Child);
 impl Guard {
     fn start(directory: Option<&Path>) -> io::Result<Self> {
         let mut command = Command::new("sh");
-        command
-            .args(["-c", GUARD, "guard"])
-            .arg(directory.unwrap_or(Path::new("")))
-            .process_group(0);
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .map(Self)
+        command.args(["-c", GUARD, "guard"]).arg(directory.unwrap_or(Path::new(""))).process_group(0);
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().map(Self)
     }
 
     fn say(&mut self, word: &str) -> io::Result<()> {
-        self.0
-            .stdin
-            .as_mut()
-            .map_or(Ok(()), |pipe| writeln!(pipe, "{word}"))
+        self.0.stdin.as_mut().map_or(Ok(()), |pipe| writeln!(pipe, "{word}"))
     }
 }
 

@@ -45,15 +45,7 @@ impl Server {
         let prepared = tokio::task::spawn_blocking(move || place::prepare(version)).await;
         let (mysqld, directory) = prepared.map_err(|error| Failure::new(error.to_string()))??;
         let server_id = place::unique_id();
-        let mut server = Self {
-            process: None,
-            directory,
-            version,
-            mysqld,
-            options: options.clone(),
-            port: 0,
-            server_id,
-        };
+        let mut server = Self { process: None, directory, version, mysqld, options: options.clone(), port: 0, server_id };
         // Between the look at a port and the server's own bind another process may take it.
         for _ in 0..3 {
             server.port = place::free_port()?;
@@ -65,9 +57,7 @@ impl Server {
                 Ok(()) => return Ok(server),
             }
         }
-        Err(Failure::new(format!(
-            "{version} found no free port in three tries"
-        )))
+        Err(Failure::new(format!("{version} found no free port in three tries")))
     }
 
     pub fn port(&self) -> u16 {
@@ -94,9 +84,7 @@ impl Server {
 
     /// All that the server has said, from its first start to its last.
     pub fn log(&self) -> String {
-        fs::read(self.log_path())
-            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-            .unwrap_or_default()
+        fs::read(self.log_path()).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
     }
 
     /// How to connect over TCP as `user`.
@@ -113,12 +101,9 @@ impl Server {
 
     /// A connection as root, whose password is empty.
     pub async fn root(&self) -> Conn {
-        self.try_root().await.unwrap_or_else(|failure| {
-            panic!(
-                "no connection to {} on port {}: {failure}",
-                self.version, self.port
-            )
-        })
+        self.try_root()
+            .await
+            .unwrap_or_else(|failure| panic!("no connection to {} on port {}: {failure}", self.version, self.port))
     }
 
     async fn try_root(&self) -> Result<Conn, Failure> {
@@ -128,19 +113,14 @@ impl Server {
     /// Runs statements, separated by semicolons, as root on a connection of their own.
     pub async fn exec(&self, sql: impl AsRef<str>) {
         let (mut root, sql) = (self.root().await, sql.as_ref());
-        root.query_drop(sql)
-            .await
-            .unwrap_or_else(|error| panic!("{} refuses: {error}\n{sql}", self.version));
+        root.query_drop(sql).await.unwrap_or_else(|error| panic!("{} refuses: {error}\n{sql}", self.version));
         let _ = root.disconnect().await;
     }
 
     /// The rows of one query, run as root on a connection of its own.
     pub async fn query_rows<T: FromRow + Send + 'static>(&self, sql: impl AsRef<str>) -> Vec<T> {
         let (mut root, sql) = (self.root().await, sql.as_ref());
-        let rows = root
-            .query(sql)
-            .await
-            .unwrap_or_else(|error| panic!("{} refuses: {error}\n{sql}", self.version));
+        let rows = root.query(sql).await.unwrap_or_else(|error| panic!("{} refuses: {error}\n{sql}", self.version));
         let _ = root.disconnect().await;
         rows
     }
@@ -154,13 +134,7 @@ impl Server {
             Ok(()) => process.wait(STOP_PATIENCE).await.map(drop),
             Err(failure) => Err(failure),
         };
-        stopped.unwrap_or_else(|failure| {
-            panic!(
-                "{} does not stop: {failure}\n{}",
-                self.version,
-                last_lines(&self.log(), 20)
-            )
-        });
+        stopped.unwrap_or_else(|failure| panic!("{} does not stop: {failure}\n{}", self.version, last_lines(&self.log(), 20)));
     }
 
     /// Kills the server where it stands; what it had not yet written is lost.
@@ -180,9 +154,7 @@ impl Server {
     /// Starts the server again, on the same port and data; stops it cleanly before that if it runs.
     pub async fn restart(&mut self) {
         self.stop().await;
-        self.run()
-            .await
-            .unwrap_or_else(|failure| panic!("{failure}"));
+        self.run().await.unwrap_or_else(|failure| panic!("{failure}"));
     }
 
     /// Changes the options that the next `restart` starts the server with.
@@ -195,13 +167,8 @@ impl Server {
     }
 
     fn signal(&self, name: &str) {
-        let process = self
-            .process
-            .as_ref()
-            .unwrap_or_else(|| panic!("{} is not running", self.version));
-        process
-            .signal(name)
-            .unwrap_or_else(|failure| panic!("{failure}"));
+        let process = self.process.as_ref().unwrap_or_else(|| panic!("{} is not running", self.version));
+        process.signal(name).unwrap_or_else(|failure| panic!("{failure}"));
     }
 
     /// Starts mysqld and waits until it answers a query.
@@ -223,11 +190,7 @@ impl Server {
                 _ => tokio::time::sleep(POLL).await,
             }
         };
-        Err(Failure::new(format!(
-            "{} {problem}:\n{}",
-            self.version,
-            last_lines(&self.log(), 20)
-        )))
+        Err(Failure::new(format!("{} {problem}:\n{}", self.version, last_lines(&self.log(), 20))))
     }
 
     /// Whether *this* server answers: not another one that took the port before it.
@@ -235,10 +198,7 @@ impl Server {
         let Ok(mut root) = self.try_root().await else {
             return false;
         };
-        let data: Option<String> = root
-            .query_first("SELECT @@datadir")
-            .await
-            .unwrap_or_default();
+        let data: Option<String> = root.query_first("SELECT @@datadir").await.unwrap_or_default();
         let _ = root.disconnect().await;
         data.is_some_and(|data| Path::new(&data) == self.data())
     }
@@ -260,9 +220,7 @@ impl Server {
         let path = self.log_path();
         let opened = File::options().create(true).append(true).open(&path);
         let log = opened.map_err(Failure::at(&path))?;
-        command
-            .stdout(log.try_clone().map_err(Failure::at(&path))?)
-            .stderr(log);
+        command.stdout(log.try_clone().map_err(Failure::at(&path))?).stderr(log);
         Ok(command)
     }
 }

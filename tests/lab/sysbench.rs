@@ -37,15 +37,7 @@ pub struct Load {
 impl Default for Load {
     fn default() -> Self {
         let script = "oltp_read_write".to_owned();
-        Self {
-            script,
-            threads: 4,
-            tables: 4,
-            table_size: 1000,
-            time: Duration::from_secs(5),
-            rate: None,
-            args: Vec::new(),
-        }
+        Self { script, threads: 4, tables: 4, table_size: 1000, time: Duration::from_secs(5), rate: None, args: Vec::new() }
     }
 }
 
@@ -60,15 +52,9 @@ impl Sysbench {
     /// Makes the database and the account if they are not there. The tables are `sbtest1` …
     /// `sbtestN`, after `prepare`.
     pub async fn new(server: &Server, database: &str, load: &Load) -> Self {
-        let program = tokio::task::spawn_blocking(Program::find)
-            .await
-            .expect("the search does not panic");
+        let program = tokio::task::spawn_blocking(Program::find).await.expect("the search does not panic");
         let program = program.unwrap_or_else(|failure| panic!("{failure}"));
-        server
-            .exec(format!(
-                "CREATE DATABASE IF NOT EXISTS `{database}`; DROP USER IF EXISTS {USER}"
-            ))
-            .await;
+        server.exec(format!("CREATE DATABASE IF NOT EXISTS `{database}`; DROP USER IF EXISTS {USER}")).await;
         accounts::create(server, USER, PASSWORD, "ALL", &format!("`{database}`.*")).await;
         let mut arguments = vec![
             "--db-driver=mysql".to_owned(),
@@ -81,19 +67,13 @@ impl Sysbench {
             format!("--table-size={}", load.table_size),
         ];
         arguments.extend(load.args.iter().cloned());
-        Self {
-            program,
-            arguments,
-            load: load.clone(),
-        }
+        Self { program, arguments, load: load.clone() }
     }
 
     /// Creates and fills the tables.
     pub async fn prepare(&self) {
         let threads = self.load.threads.min(self.load.tables);
-        self.spawn("prepare", &[format!("--threads={threads}")])
-            .finish(PATIENCE)
-            .await;
+        self.spawn("prepare", &[format!("--threads={threads}")]).finish(PATIENCE).await;
     }
 
     /// Starts the load, for the time that it was given.
@@ -140,11 +120,7 @@ impl Run {
         let output = tempfile::tempfile().map_err(Failure::at(&env::temp_dir()))?;
         let again = || output.try_clone().map_err(Failure::at(&env::temp_dir()));
         let process = Process::start(command.stdout(again()?).stderr(again()?), None)?;
-        Ok(Self {
-            process,
-            output,
-            time,
-        })
+        Ok(Self { process, output, time })
     }
 
     pub fn is_running(&mut self) -> bool {
@@ -168,10 +144,7 @@ impl Run {
     async fn finish(mut self, patience: Duration) -> String {
         let ended = self.process.wait(patience).await;
         let mut words = Vec::new();
-        let read = self
-            .output
-            .rewind()
-            .and_then(|()| self.output.read_to_end(&mut words));
+        let read = self.output.rewind().and_then(|()| self.output.read_to_end(&mut words));
         let text = String::from_utf8_lossy(&words).into_owned();
         match (ended, read) {
             (Ok(status), Ok(_)) if status.success() => text,
@@ -183,9 +156,7 @@ impl Run {
 
 /// "    transactions:                        1234   (246.2 per sec.)"
 fn number_after(text: &str, label: &str) -> u64 {
-    let line = text
-        .lines()
-        .find_map(|line| line.trim_start().strip_prefix(label));
+    let line = text.lines().find_map(|line| line.trim_start().strip_prefix(label));
     let number = line.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
     number.unwrap_or_else(|| panic!("sysbench's report has no number of \"{label}\":\n{text}"))
 }
@@ -200,22 +171,13 @@ struct Program {
 impl Program {
     fn find() -> Result<Self, Failure> {
         let path = env::var_os("PATH").unwrap_or_default();
-        if let Some(installed) = env::split_paths(&path)
-            .map(|place| place.join("sysbench"))
-            .find(|file| file.is_file())
-        {
-            return Ok(Self {
-                command: vec![installed.into()],
-                places: None,
-            });
+        if let Some(installed) = env::split_paths(&path).map(|place| place.join("sysbench")).find(|file| file.is_file()) {
+            return Ok(Self { command: vec![installed.into()], places: None });
         }
         let root = Root::unpacked("debian-sysbench", &["sysbench"])?;
         let command = root.command(&root.path("usr/bin/sysbench"), None)?;
         let plugins = root.libraries().join("libmariadb3/plugin");
-        Ok(Self {
-            command,
-            places: Some((root.path("usr/share/sysbench"), plugins)),
-        })
+        Ok(Self { command, places: Some((root.path("usr/share/sysbench"), plugins)) })
     }
 
     /// `script` is one of sysbench's own by its name, or an absolute path to a Lua file.
@@ -225,10 +187,7 @@ impl Program {
         if let Some((scripts, plugins)) = &self.places {
             // The scripts load each other from where they run. An absolute path stays what it is
             // when it is joined.
-            command
-                .arg(scripts.join(script).with_extension("lua"))
-                .current_dir(scripts)
-                .env("MARIADB_PLUGIN_DIR", plugins);
+            command.arg(scripts.join(script).with_extension("lua")).current_dir(scripts).env("MARIADB_PLUGIN_DIR", plugins);
         } else {
             command.arg(script);
         }

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::model::Phase;
-use crate::observe::{Check, Control, Observer, LimitsPatch, Verdict};
+use crate::observe::{Check, Control, LimitsPatch, Observer, Verdict};
 
 /// Far longer than anything here takes, shorter than a person's patience.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -39,13 +39,7 @@ fn open(token: Option<&str>) -> Harbour {
         control: sender,
     };
     let server = spawn(listener, routes, shutdown.clone()).expect("the server starts");
-    Harbour {
-        address,
-        observer,
-        control,
-        shutdown,
-        server,
-    }
+    Harbour { address, observer, control, shutdown, server }
 }
 
 struct Reply {
@@ -60,9 +54,7 @@ impl Reply {
     }
 
     fn has(&self, header: &str) -> bool {
-        self.head
-            .lines()
-            .any(|line| line.eq_ignore_ascii_case(header))
+        self.head.lines().any(|line| line.eq_ignore_ascii_case(header))
     }
 }
 
@@ -72,9 +64,7 @@ async fn send(address: SocketAddr, start: &str, headers: &str, body: &str) -> Re
         0 => String::new(),
         length => format!("Content-Length: {length}\r\n"),
     };
-    let request = format!(
-        "{start} HTTP/1.1\r\nHost: ferry\r\nConnection: close\r\n{headers}{length}\r\n{body}"
-    );
+    let request = format!("{start} HTTP/1.1\r\nHost: ferry\r\nConnection: close\r\n{headers}{length}\r\n{body}");
     let exchange = async {
         let mut stream = TcpStream::connect(address).await.expect("a connection");
         stream.write_all(request.as_bytes()).await.expect("a write");
@@ -85,11 +75,7 @@ async fn send(address: SocketAddr, start: &str, headers: &str, body: &str) -> Re
     let reply = timeout(PATIENCE, exchange).await.expect("a reply in time");
     let (head, body) = reply.split_once("\r\n\r\n").expect("a whole header");
     let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
-    Reply {
-        status: status.expect("a status code"),
-        head: head.to_owned(),
-        body: body.to_owned(),
-    }
+    Reply { status: status.expect("a status code"), head: head.to_owned(), body: body.to_owned() }
 }
 
 async fn get(address: SocketAddr, path: &str) -> Reply {
@@ -210,29 +196,15 @@ async fn without_a_configured_token_a_change_is_refused_with_the_remedy() {
 async fn a_throttle_patch_is_parsed_strictly_and_bounded() {
     let mut harbour = open(Some(TOKEN));
     let at = harbour.address;
-    for wrong in [
-        "",
-        "{}",
-        "[",
-        r#"{"copy_rows": 1}"#,
-        r#"{"copy_rows_per_second": -1}"#,
-    ] {
-        assert_eq!(
-            post(at, "/throttle", TOKEN, wrong).await.status,
-            400,
-            "{wrong}"
-        );
+    for wrong in ["", "{}", "[", r#"{"copy_rows": 1}"#, r#"{"copy_rows_per_second": -1}"#] {
+        assert_eq!(post(at, "/throttle", TOKEN, wrong).await.status, 400, "{wrong}");
     }
     let huge = " ".repeat(65 * 1024);
     assert_eq!(post(at, "/throttle", TOKEN, &huge).await.status, 413);
 
     let body = r#"{"copy_rows_per_second": 500, "stream_bytes_per_second": 0}"#;
     assert_eq!(post(at, "/throttle", TOKEN, body).await.status, 202);
-    let patch = LimitsPatch {
-        copy_rows_per_second: Some(500),
-        stream_bytes_per_second: Some(0),
-        ..LimitsPatch::default()
-    };
+    let patch = LimitsPatch { copy_rows_per_second: Some(500), stream_bytes_per_second: Some(0), ..LimitsPatch::default() };
     assert_eq!(harbour.control.try_recv(), Ok(Control::Throttle(patch)));
 }
 
@@ -241,9 +213,7 @@ async fn a_client_that_never_ends_its_header_blocks_nobody_and_is_dropped() {
     let harbour = open(None);
     let at = harbour.address;
     let mut slow = TcpStream::connect(at).await.expect("a connection");
-    slow.write_all(b"GET /status HTTP/1.1\r\nHost: fe")
-        .await
-        .expect("a write");
+    slow.write_all(b"GET /status HTTP/1.1\r\nHost: fe").await.expect("a write");
     // Half the places are taken by clients that say nothing at all.
     let mut silent = Vec::new();
     for _ in 0..CONNECTIONS / 2 {
@@ -268,10 +238,7 @@ async fn one_connection_too_many_is_closed_and_a_free_place_is_used_again() {
     let mut excess = TcpStream::connect(at).await.expect("a connection");
     let mut nothing = Vec::new();
     let closed = timeout(Duration::from_secs(3), excess.read_to_end(&mut nothing)).await;
-    assert!(
-        closed.is_ok(),
-        "closed at once, well before the header deadline"
-    );
+    assert!(closed.is_ok(), "closed at once, well before the header deadline");
     assert!(nothing.is_empty());
 
     drop(held);
@@ -293,9 +260,7 @@ async fn one_connection_too_many_is_closed_and_a_free_place_is_used_again() {
 #[tokio::test]
 async fn shutdown_ends_the_thread_even_with_a_client_connected() {
     let harbour = open(None);
-    let _idle = TcpStream::connect(harbour.address)
-        .await
-        .expect("a connection");
+    let _idle = TcpStream::connect(harbour.address).await.expect("a connection");
     assert_eq!(get(harbour.address, "/livez").await.status, 200);
     harbour.shutdown.cancel();
     let joined = timeout(PATIENCE, harbour.server.join()).await;

@@ -34,31 +34,22 @@ pub async fn fill(server: &Server, sizes: Sizes) -> Result<Filled, Failure> {
     let began = Instant::now();
     let mut conn = connection(server).await?;
     conn.query_drop(RELAXED).await?;
-    conn.query_drop(format!(
-        "CREATE DATABASE {DATABASE} CHARACTER SET utf8mb4; USE {DATABASE}"
-    ))
-    .await?;
+    conn.query_drop(format!("CREATE DATABASE {DATABASE} CHARACTER SET utf8mb4; USE {DATABASE}")).await?;
     conn.query_drop(SCHEMA).await?;
     count_up(&mut conn, sizes.orders).await?;
 
     let statements = statements(sizes);
-    let (last, first) = statements
-        .split_last()
-        .ok_or_else(|| Failure::new("fill.sql holds no statement"))?;
+    let (last, first) = statements.split_last().ok_or_else(|| Failure::new("fill.sql holds no statement"))?;
     let mut rows = share_out(server, slices(first, sizes)).await?;
     let rest = sizes.rows.saturating_sub(rows).min(sizes.orders);
     rows += share_out(server, cut(last, rest)).await?;
 
     conn.query_drop("DROP DATABASE numbers").await?;
     // Fresh statistics, from which the daemon estimates the size of its work.
-    conn.query_drop(format!("ANALYZE LOCAL TABLE {}", TABLES.join(", ")))
-        .await?;
+    conn.query_drop(format!("ANALYZE LOCAL TABLE {}", TABLES.join(", "))).await?;
     conn.query_drop(DURABLE).await?;
     conn.disconnect().await?;
-    Ok(Filled {
-        rows,
-        took: began.elapsed(),
-    })
+    Ok(Filled { rows, took: began.elapsed() })
 }
 
 /// A connection of root, for which checks that the rows pass by construction are switched off.
@@ -81,10 +72,7 @@ async fn count_up(conn: &mut Conn, last: u64) -> Result<(), Failure> {
     .await?;
     let mut reached = 1;
     while reached < last {
-        conn.query_drop(format!(
-            "INSERT INTO numbers.n SELECT n + {reached} FROM numbers.n"
-        ))
-        .await?;
+        conn.query_drop(format!("INSERT INTO numbers.n SELECT n + {reached} FROM numbers.n")).await?;
         reached *= 2;
     }
     Ok(())
@@ -96,12 +84,7 @@ fn statements(sizes: Sizes) -> Vec<String> {
         .replace(":customers", &sizes.customers.to_string())
         .replace(":products", &sizes.products.to_string())
         .replace(":listed", &sizes.listed().to_string());
-    filled
-        .split(";\n")
-        .map(str::trim)
-        .filter(|statement| !statement.is_empty())
-        .map(str::to_owned)
-        .collect()
+    filled.split(";\n").map(str::trim).filter(|statement| !statement.is_empty()).map(str::to_owned).collect()
 }
 
 /// All statements over all their numbers.
@@ -120,11 +103,7 @@ fn slices(statements: &[String], sizes: Sizes) -> Vec<String> {
         sizes.reviews,
     ];
     debug_assert_eq!(numbers.len(), statements.len());
-    statements
-        .iter()
-        .zip(numbers)
-        .flat_map(|(statement, numbers)| cut(statement, numbers))
-        .collect()
+    statements.iter().zip(numbers).flat_map(|(statement, numbers)| cut(statement, numbers)).collect()
 }
 
 /// One statement over the numbers from 1 to `numbers`.

@@ -34,12 +34,7 @@ pub struct Writer {
 
 impl Writer {
     /// Starts to trade, `rate` transactions a second.
-    pub async fn start(
-        server: &Server,
-        sizes: Sizes,
-        rate: u32,
-        seed: u64,
-    ) -> Result<Self, Failure> {
+    pub async fn start(server: &Server, sizes: Sizes, rate: u32, seed: u64) -> Result<Self, Failure> {
         let (stop, stopped) = watch::channel(false);
         let committed = Arc::new(AtomicU64::new(0));
         let period = Duration::from_secs(CONNECTIONS) / rate;
@@ -47,18 +42,9 @@ impl Writer {
         for number in 0..CONNECTIONS {
             let conn = Conn::new(server.opts("root", "", Some(DATABASE))).await?;
             let trader = Trader::new(conn, sizes, seed, number);
-            tasks.spawn(work(
-                trader,
-                period,
-                stopped.clone(),
-                Arc::clone(&committed),
-            ));
+            tasks.spawn(work(trader, period, stopped.clone(), Arc::clone(&committed)));
         }
-        Ok(Self {
-            tasks,
-            stop,
-            committed,
-        })
+        Ok(Self { tasks, stop, committed })
     }
 
     /// The transactions committed so far.
@@ -91,12 +77,7 @@ fn judge(ended: Ended) -> Result<(), Failure> {
 }
 
 /// One connection's life. A tick that came late is made up for, so the rate holds on average.
-async fn work(
-    mut trader: Trader,
-    period: Duration,
-    stop: watch::Receiver<bool>,
-    committed: Arc<AtomicU64>,
-) -> Result<(), Error> {
+async fn work(mut trader: Trader, period: Duration, stop: watch::Receiver<bool>, committed: Arc<AtomicU64>) -> Result<(), Error> {
     let mut pace = interval(period);
     pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
     while !*stop.borrow() {

@@ -33,15 +33,7 @@ impl Trader {
             .filter(|draft| draft % CONNECTIONS == number)
             .map(|draft| format!("cat-{draft:05}"))
             .collect();
-        Self {
-            conn,
-            rng: StdRng::seed_from_u64(seed.wrapping_add(number)),
-            sizes,
-            number,
-            open: Vec::new(),
-            drafts,
-            renamed: 0,
-        }
+        Self { conn, rng: StdRng::seed_from_u64(seed.wrapping_add(number)), sizes, number, open: Vec::new(), drafts, renamed: 0 }
     }
 
     pub async fn close(self) -> Result<(), Error> {
@@ -74,9 +66,8 @@ impl Trader {
         let uid: [u8; 16] = self.rng.random();
         let (customer, warehouse) = (self.customer(), self.rng.random_range(1..=2));
         let note = self.rng.random_bool(0.2).then_some("bitte läuten 🔔");
-        let mut lines: Vec<(u64, u32)> = (0..self.rng.random_range(1..=4))
-            .map(|_| (self.product(), self.rng.random_range(1..=3)))
-            .collect();
+        let mut lines: Vec<(u64, u32)> =
+            (0..self.rng.random_range(1..=4)).map(|_| (self.product(), self.rng.random_range(1..=3))).collect();
         // In one order everywhere, so that two orders rarely wait for each other.
         lines.sort_unstable();
         let method = self.rng.random_range(1..=3);
@@ -182,11 +173,7 @@ impl Trader {
     async fn change_price(&mut self) -> Result<(), Error> {
         let (product, cents) = (self.product(), self.rng.random_range(100..100_000));
         let mut tx = begin(&mut self.conn).await?;
-        tx.exec_drop(
-            "UPDATE products SET price = ? / 100, changed = NOW(6) WHERE id = ?",
-            (cents, product),
-        )
-        .await?;
+        tx.exec_drop("UPDATE products SET price = ? / 100, changed = NOW(6) WHERE id = ?", (cents, product)).await?;
         tx.commit().await
     }
 
@@ -196,21 +183,12 @@ impl Trader {
         let second = self.rng.random_range(first + 1..=self.sizes.customers);
         let between = format!("exchange{}@example.com", self.number);
         let mut tx = begin(&mut self.conn).await?;
-        let emails: Vec<String> = tx
-            .exec(
-                "SELECT email FROM customers WHERE id IN (?, ?) ORDER BY id FOR UPDATE",
-                (first, second),
-            )
-            .await?;
+        let emails: Vec<String> =
+            tx.exec("SELECT email FROM customers WHERE id IN (?, ?) ORDER BY id FOR UPDATE", (first, second)).await?;
         if let [of_first, of_second] = &emails[..] {
-            let steps = [
-                (between.as_str(), first),
-                (of_first, second),
-                (of_second, first),
-            ];
+            let steps = [(between.as_str(), first), (of_first, second), (of_second, first)];
             for step in steps {
-                tx.exec_drop("UPDATE customers SET email = ? WHERE id = ?", step)
-                    .await?;
+                tx.exec_drop("UPDATE customers SET email = ? WHERE id = ?", step).await?;
             }
         }
         tx.commit().await
@@ -221,11 +199,8 @@ impl Trader {
         let chosen = self.rng.random_range(0..self.drafts.len());
         let code = format!("draft-{}-{}", self.number, self.renamed);
         let mut tx = begin(&mut self.conn).await?;
-        tx.exec_drop(
-            "UPDATE categories SET code = ?, position = -position WHERE code = ?",
-            (&code, &self.drafts[chosen]),
-        )
-        .await?;
+        tx.exec_drop("UPDATE categories SET code = ?, position = -position WHERE code = ?", (&code, &self.drafts[chosen]))
+            .await?;
         tx.commit().await?;
         self.drafts[chosen] = code;
         self.renamed += 1;
