@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use prometheus::core::{AtomicF64, GenericCounter};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::merge::{MergeError, Mode, TableRun};
@@ -114,6 +115,32 @@ impl Merger {
             || self.open.transactions >= self.settings.batch_transactions
     }
 
+    /// Whole transactions, and nothing after the last of them.
+    fn is_complete(&self) -> bool {
+        self.open.end.is_some() && !self.open.unfinished
+    }
+
+    /// Rows that the target should have as soon as it can take them.
+    fn wants_writer(&self) -> bool {
+        self.is_complete() && !self.open.runs.is_empty()
+    }
+
+    async fn take(&mut self, item: StreamItem, seconds: &GenericCounter<AtomicF64>) -> Result<(), Fault> {
+        match item {
+            StreamItem::Commit(commit) => self.end(commit),
+            StreamItem::Rows(rows) => {
+                // A table without a key is copied as one snapshot: its events wait until the snapshot stands.
+                if rows.table.key_columns().is_none() {
+                    self.overlap(&rows.table.name)?.copied().await;
+                }
+                let began = Instant::now();
+                self.push(rows)?;
+                seconds.inc_by(began.elapsed().as_secs_f64());
+            }
+        }
+        Ok(())
+    }
+
     /// Closes the open batch, or the piece of it that memory should hold, and renders it.
     fn close(&mut self) -> Result<Part, Fault> {
         let open = std::mem::take(&mut self.open);
@@ -160,40 +187,26 @@ pub async fn merge(
     let mut last_sent = Instant::now();
     let seconds = observer.metrics().apply_seconds.of(ApplyStage::Merge);
     loop {
-        let idle_only = merger.open.end.is_some() && merger.open.runs.is_empty();
-        let item = if idle_only {
-            let wait = IDLE_CHECKPOINT.saturating_sub(last_sent.elapsed());
-            tokio::time::timeout(wait, items.recv()).await.ok()
-        } else {
-            Some(items.recv().await)
-        };
-        let mut due = false;
-        match item {
-            None => due = true,
-            Some(None) => return Ok(()),
-            Some(Some((StreamItem::Rows(rows), permit))) => {
-                // A table without a key is copied as one snapshot: its events wait until the snapshot stands.
-                if rows.table.key_columns().is_none() {
-                    merger.overlap(&rows.table.name)?.copied().await;
-                }
-                let began = Instant::now();
-                merger.push(rows)?;
-                drop(permit);
-                seconds.inc_by(began.elapsed().as_secs_f64());
-            }
-            Some(Some((StreamItem::Commit(commit), _))) => merger.end(commit),
-        }
-        let complete = merger.open.end.is_some() && !merger.open.unfinished;
-        let writer_is_free = complete && (due || !merger.open.runs.is_empty()) && parts.capacity() > 0;
-        if writer_is_free || merger.full() {
-            let began = Instant::now();
-            let part = merger.close()?;
-            seconds.inc_by(began.elapsed().as_secs_f64());
-            last_sent = Instant::now();
-            if parts.send(part).await.is_err() {
+        let full = merger.full();
+        let idle_for = if merger.wants_writer() { Duration::ZERO } else { IDLE_CHECKPOINT.saturating_sub(last_sent.elapsed()) };
+        let due = full || merger.is_complete() && idle_for.is_zero();
+        tokio::select! {
+            biased;
+            // The writer has room: it is free to take what there is.
+            permit = parts.reserve(), if due => {
                 // The writer has ended and says why.
-                return Ok(());
+                let Ok(permit) = permit else { return Ok(()) };
+                let began = Instant::now();
+                permit.send(merger.close()?);
+                seconds.inc_by(began.elapsed().as_secs_f64());
+                last_sent = Instant::now();
             }
+            item = items.recv(), if !full => {
+                let Some((item, permit)) = item else { return Ok(()) };
+                merger.take(item, &seconds).await?;
+                drop(permit);
+            }
+            () = tokio::time::sleep(idle_for), if merger.is_complete() && !due => {}
         }
     }
 }
@@ -257,6 +270,25 @@ mod tests {
         let part = merger.close().expect("a part");
         assert!(part.fates.is_empty());
         assert!(String::from_utf8_lossy(&part.statements[0].text).starts_with("INSERT INTO `shop`.`t` (`id`) VALUES (40)"));
+    }
+
+    #[tokio::test]
+    async fn a_batch_goes_out_as_soon_as_the_writer_has_room_without_another_item() {
+        let (merger, table) = merger(Stage::Strict, &[0]);
+        let (items, received) = mpsc::channel(8);
+        let (parts, mut taken) = mpsc::channel(1);
+        let work = tokio::spawn(merge(merger, received, parts, Observer::new("t", "0")));
+        for offset in [10, 30] {
+            for item in [StreamItem::Rows(rows(&table, offset)), StreamItem::Commit(commit(offset))] {
+                items.send((item, None)).await.expect("the merger lives");
+            }
+        }
+        let mut ends = Vec::new();
+        while ends.last() != Some(&30) {
+            ends.extend(taken.recv().await.and_then(|part| part.end).map(|end| end.position.file.offset));
+        }
+        drop(items);
+        assert_eq!(work.await.expect("no panic"), Ok(()));
     }
 
     #[test]
