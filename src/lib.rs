@@ -52,4 +52,5 @@ pub mod replicator;
 pub mod cli;
 pub mod config;
 pub mod logging;
+pub mod mirror;
 pub mod systemd;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use polarferry::cli::{self, Exit, Failure, Launch};
 use polarferry::config::{Config, Environment};
 use polarferry::fault::{Code, Fault};
+use polarferry::mirror::Mirror;
 use polarferry::observe::snapshot::Snapshot;
 use polarferry::observe::{Observer, Routes, http};
 use polarferry::precheck::{self, Item, Wish};
@@ -122,12 +123,14 @@ async fn replicate(launch: Launch, signals: mpsc::Receiver<Signal>, listener: Tc
 /// Signals in, notifications out.
 async fn relay(launch: Launch, mut signals: mpsc::Receiver<Signal>, orders: mpsc::Sender<Order>, observer: Observer) {
     let notify = Notify::new(&launch.environment);
+    let mut mirror = Mirror::new(launch.config.task.state_dir.clone());
     notify.ready();
     let mut tell = tokio::time::interval(notify.watchdog_interval().map_or(TELL, |interval| interval.min(TELL)));
     loop {
         let order = tokio::select! {
             _ = tell.tick() => {
                 notify.alive();
+                mirror.write(&observer.snapshot());
                 notify.status(&summary(&observer.snapshot()));
                 continue;
             }
