@@ -17,7 +17,7 @@
 //! Driver crates are named only at the two doors. Pure functions decide; thin async shells wait. The checkpoint never lies.
 //! Unknown is not yes.
 //!
-//! To understand it all in less than an hour: this page, [`model::phase`], [`model::overlap`] (why copy and stream may write one
+//! To understand it all in less than an hour: this page, [`model::phase`], [`overlap`] (why copy and stream may write one
 //! table at once), [`copy`], [`apply`], [`checkpoint`], [`replicator`].
 
 // Words.
@@ -36,6 +36,7 @@ pub mod target;
 
 // Beside the path.
 pub mod observe;
+pub mod overlap;
 
 // Stages, in the order in which a task passes through them.
 pub mod apply;

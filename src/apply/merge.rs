@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 use crate::model::change::Change;
 use crate::model::image::RowImage;
-use crate::model::overlap::KeyBytes;
 use crate::model::table::Table;
+use crate::overlap::KeyBytes;
 use crate::sql::dml::{self, RowError};
 
 /// How a table's rows are to be written.

@@ -11,11 +11,11 @@ use super::merge::{MergeError, Mode, TableRun};
 use super::{Counts, Fates, Part, Settings, render};
 use crate::fault::{Code, Fault};
 use crate::model::change::{Commit, Rows, StreamItem};
-use crate::model::overlap::{self, Overlap, Overlaps, Stage};
 use crate::model::position::Position;
 use crate::model::table::{Table, TableName};
 use crate::observe::Observer;
 use crate::observe::metrics::ApplyStage;
+use crate::overlap::{self, Overlap, Overlaps, Stage};
 use crate::sql::dml::{RowError, Shapes};
 
 /// A position without rows of ours is written at most this often: it only saves reading again after a restart.

@@ -17,7 +17,7 @@
 //!    transaction; memory stays bounded.
 //! 2. Strict tables: the count that the server returns is exactly what the events imply; anything else is drift and stops.
 //! 3. Tables that are being copied, or have been copied past our position, are written idempotently, under their gate
-//!    ([`crate::model::overlap`]).
+//!    ([`crate::overlap`]).
 //!
 //! # Failure, line by line
 //!
@@ -35,7 +35,7 @@ use std::sync::Arc;
 
 use crate::model::Bytes;
 use crate::model::change::Commit;
-use crate::model::overlap::{KeyBytes, Overlap};
+use crate::overlap::{KeyBytes, Overlap};
 use crate::sql::statement::Statement;
 
 pub use merger::{Merger, merge};

@@ -6,7 +6,7 @@
 //!
 //! # Why it is right
 //!
-//! The argument is [`crate::model::overlap`]'s: a chunk only fills in what the stream has not touched. It needs three things from
+//! The argument is [`crate::overlap`]'s: a chunk only fills in what the stream has not touched. It needs three things from
 //! here. (1) The fence was passed before the first read of this process ([`crate::source::fence`]): the conductor sees to it.
 //! (2) Each read is registered before it begins and until its rows are written ([`Overlap::open_read`]). (3) The look at the
 //! buried keys, the insert and the commit happen under the table's gate.
@@ -43,9 +43,9 @@ use tokio::task::JoinSet;
 use crate::conn::Endpoint;
 use crate::fault::{Code, Fault};
 use crate::model::Bytes;
-use crate::model::overlap::Overlap;
 use crate::model::table::Table;
 use crate::observe::Observer;
+use crate::overlap::Overlap;
 use crate::source::facts::Facts;
 use crate::throttle::Limits;
 use plan::Plan;

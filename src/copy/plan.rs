@@ -216,9 +216,9 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::model::overlap::{Overlap, Stage};
     use crate::model::table::ColumnKind;
     use crate::model::table::tests::{column, table};
+    use crate::overlap::{Overlap, Stage};
 
     fn plan(sizes: &[u64], cut: Cut, ledger: &[Range]) -> Plan {
         let tables = sizes

@@ -9,10 +9,10 @@ use super::plan::{Plan, Range, Turn, encode};
 use super::{Copying, Pending};
 use crate::conn::Purpose;
 use crate::fault::{Class, Code, Fault};
-use crate::model::overlap::Stage;
 use crate::model::position::Mark;
 use crate::model::table::{Key, RowKey};
 use crate::observe::snapshot::TableState;
+use crate::overlap::Stage;
 use crate::source::rows::{self, Piece};
 use crate::source::{self, facts};
 use crate::sql::dml::{Collision, Inserts, Shapes};
@@ -137,7 +137,7 @@ async fn chunk(
         RowKey::None => None,
     };
     let query = probe::chunk(table, key, range.and_then(|range| range.after.as_ref()), range.map(|range| &range.upto));
-    // From before the read begins until its rows are written: see `model::overlap`.
+    // From before the read begins until its rows are written: see `overlap`.
     let open_read = pending.overlap.open_read();
     let (sender, mut pieces) = mpsc::channel(1);
     let target = &mut sessions.target;

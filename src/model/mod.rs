@@ -2,14 +2,13 @@
 //!
 //! In reading order: a [`table`] has columns and keys; a [`image::RowImage`] is one row as the binlog carries it, read cell by
 //! cell as a [`value::Value`]; a [`change`] is what one event does to one row; a [`position`] says where in the source's
-//! history we are; an [`overlap::Overlap`] is what a table is in while copy and stream meet; a [`phase`] is where the task is.
+//! history we are; a [`phase`] is where the task is.
 
 mod bytes;
 pub mod change;
 pub mod gtid;
 pub mod image;
 pub mod json;
-pub mod overlap;
 pub mod phase;
 pub mod position;
 pub mod selection;

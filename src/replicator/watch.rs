@@ -14,11 +14,11 @@ use tokio::sync::{mpsc, watch as channel};
 use crate::apply::Applied;
 use crate::conn::{Endpoint, Purpose};
 use crate::fault::Fault;
-use crate::model::overlap::{Overlap, Overlaps, Stage, passed};
 use crate::model::phase::Phase;
 use crate::model::position::{FilePosition, Position};
 use crate::observe::Observer;
 use crate::observe::snapshot::{Snapshot, TableState};
+use crate::overlap::{Overlap, Overlaps, Stage, passed};
 use crate::source;
 use crate::source::facts::{self, Facts};
 

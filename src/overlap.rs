@@ -42,8 +42,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::RwLock;
 
-use super::position::{Mark, Position};
-use super::table::TableName;
+use crate::model::position::{Mark, Position};
+use crate::model::table::TableName;
 
 /// A row key as the literals of its columns: the same bytes for the same stored value, from the stream and from the copy.
 pub type KeyBytes = Box<[u8]>;
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn a_mark_of_another_server_is_never_passed() {
-        use super::super::position::FilePosition;
+        use crate::model::position::FilePosition;
         let mark = Mark { server_uuid: "a".into(), file: FilePosition { file: "b.000001".into(), offset: 4 } };
         let far = Position { file: FilePosition { file: "b.000009".into(), offset: 4 }, ..Position::default() };
         assert!(passed(&mark, "a", &far));
