@@ -97,12 +97,11 @@ pub async fn watch(watch: Watch) -> Result<(), Fault> {
         tick.tick().await;
         let position = facts::position(&watch.facts, &mut conn).await?;
         let now = Instant::now();
-        let applied = watch.applied.borrow().clone();
+        let (read, backlog, applied) = watch.reached();
         to_read.note(now, position.file.clone());
         to_apply.note(now, position.file.clone());
-        let read_lag = to_read.lag(now, &watch.read.borrow());
+        let read_lag = to_read.lag(now, &read);
         let lag = to_apply.lag(now, &applied.position.file);
-        let backlog = watch.received.load(Ordering::Relaxed).saturating_sub(applied.transactions);
         let same_file = position.file.file == applied.position.file.file;
         let backlog_bytes = same_file.then(|| position.file.offset.saturating_sub(applied.position.file.offset));
         let counts = Counts::of(&watch.observer.snapshot());
@@ -146,6 +145,20 @@ pub fn is_complete(overlap: &Overlap, server_uuid: &str, position: &Position) ->
 }
 
 impl Watch {
+    /// What is read, how many transactions wait, and what is applied. When none waits, everything that was read is applied, also
+    /// what follows the last transaction: the end of a file, or changes that are not ours.
+    fn reached(&self) -> (FilePosition, u64, Applied) {
+        // In this order: see the pump.
+        let read = self.read.borrow().clone();
+        let received = self.received.load(Ordering::Acquire);
+        let mut applied = self.applied.borrow().clone();
+        let backlog = received.saturating_sub(applied.transactions);
+        if backlog == 0 && read.reaches(&applied.position.file) {
+            applied.position.file.clone_from(&read);
+        }
+        (read, backlog, applied)
+    }
+
     /// Updates each table's state; true when every table is copied and past its overlap.
     fn tables(&self, applied: &Applied) -> bool {
         let states: Vec<(String, Option<TableState>)> = self

@@ -87,6 +87,12 @@ impl Assembler {
                 self.maps.clear();
                 self.file = Arc::from(next.file.as_str());
                 self.position.file = next;
+                // A true rotation, not the one that opens a connection: the checkpoint must not stay in a file that an idle
+                // source may purge.
+                if timestamp > 0 && self.group == Group::Outside && self.gtid.is_none() {
+                    let at_micros = u64::from(timestamp) * 1_000_000;
+                    return Ok(Some(StreamItem::Commit(Commit { position: self.position.clone(), at_micros })));
+                }
             }
             Event::Begin { gtid, at_micros } => {
                 self.gtid = gtid;
@@ -272,6 +278,16 @@ mod tests {
         let Ok(Some(StreamItem::Commit(commit))) = stream.feed(framed(Event::Commit, 50)) else { panic!("no commit") };
         assert!(commit.position.gtids.contains(&gtid));
         assert_eq!((commit.position.file.offset, commit.at_micros), (50, 99));
+    }
+
+    #[test]
+    fn a_rotation_moves_the_checkpoint_and_the_one_that_opens_a_connection_does_not() {
+        let mut stream = assembler();
+        let next = FilePosition { file: "b.000002".into(), offset: 4 };
+        let opening = Framed { timestamp: 0, ..framed(Event::Rotate(next.clone()), 4) };
+        assert!(matches!(stream.feed(opening), Ok(None)));
+        let Ok(Some(StreamItem::Commit(commit))) = stream.feed(framed(Event::Rotate(next.clone()), 4)) else { panic!() };
+        assert_eq!(commit.position.file, next);
     }
 
     #[test]

@@ -46,6 +46,10 @@ pub async fn pump(mut reader: Reader, mut assembler: Assembler, lane: Lane, obse
             tracing::warn!(position = %end, "{notice}");
             observer.event(Level::Warn, notice);
         }
+        if matches!(item, Some(StreamItem::Commit(_))) {
+            // Counted before the position is shown: whoever sees a position sees the count of all that lies before it.
+            lane.received.fetch_add(1, Ordering::Release);
+        }
         lane.read.send_replace(end);
         let Some(item) = item else { continue };
         let permit = match &item {
@@ -54,10 +58,7 @@ pub async fn pump(mut reader: Reader, mut assembler: Assembler, lane: Lane, obse
                 // The semaphore lives as long as the lane.
                 Arc::clone(&lane.budget).acquire_many_owned(kib).await.ok()
             }
-            StreamItem::Commit(_) => {
-                lane.received.fetch_add(1, Ordering::Relaxed);
-                None
-            }
+            StreamItem::Commit(_) => None,
         };
         if lane.items.send((item, permit)).await.is_err() {
             // The applier has ended and says why.
