@@ -36,35 +36,35 @@ fn polarferry(arguments: &[&str]) -> Command {
 }
 
 fn output(arguments: &[&str]) -> (Option<i32>, String, String) {
-    texts(polarferry(arguments).output().unwrap())
+    texts(polarferry(arguments).output().expect("what the test set up"))
 }
 
 fn texts(output: Output) -> (Option<i32>, String, String) {
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("what the test set up");
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
 fn file(directory: &Path, text: &str) -> PathBuf {
     let path = directory.join("orders.toml");
-    std::fs::write(&path, text).unwrap();
+    std::fs::write(&path, text).expect("what the test set up");
     path
 }
 
 /// Answers one request with `status` and `body`; gives back what was asked.
 fn serve(status: u16, body: &'static str) -> (String, JoinHandle<String>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").expect("what the test set up");
+    let url = format!("http://{}", listener.local_addr().expect("what the test set up"));
     let asked = thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        stream.set_read_timeout(Some(DEADLINE)).unwrap();
-        let mut reader = BufReader::new(stream.try_clone().unwrap());
+        let (mut stream, _) = listener.accept().expect("what the test set up");
+        stream.set_read_timeout(Some(DEADLINE)).expect("what the test set up");
+        let mut reader = BufReader::new(stream.try_clone().expect("what the test set up"));
         let mut request = String::new();
         let mut length = 0;
         loop {
             let mut line = String::new();
-            reader.read_line(&mut line).unwrap();
+            reader.read_line(&mut line).expect("what the test set up");
             if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
-                length = value.trim().parse().unwrap();
+                length = value.trim().parse().expect("what the test set up");
             }
             if line == "\r\n" {
                 break;
@@ -72,10 +72,10 @@ fn serve(status: u16, body: &'static str) -> (String, JoinHandle<String>) {
             request += &line;
         }
         let mut content = vec![0; length];
-        reader.read_exact(&mut content).unwrap();
+        reader.read_exact(&mut content).expect("what the test set up");
         let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
-        stream.write_all(answer.as_bytes()).unwrap();
-        request + &String::from_utf8(content).unwrap()
+        stream.write_all(answer.as_bytes()).expect("what the test set up");
+        request + &String::from_utf8(content).expect("what the test set up")
     });
     (url, asked)
 }
@@ -106,9 +106,9 @@ fn exit_codes_are_those_of_sysexits() {
 
 #[test]
 fn config_prints_the_effective_configuration_without_secrets() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().expect("what the test set up");
     let path = file(directory.path(), FILE);
-    let (code, out, err) = output(&["config", "-c", path.to_str().unwrap()]);
+    let (code, out, err) = output(&["config", "-c", path.to_str().expect("what the test set up")]);
     assert_eq!(code, Some(0), "{err}");
     assert!(out.contains("host = \"aurora.test\"\nport = 3306\n"), "{out}");
     assert!(err.contains("warning: [source] password is written in the configuration"), "{err}");
@@ -117,9 +117,9 @@ fn config_prints_the_effective_configuration_without_secrets() {
 
 #[test]
 fn a_configuration_problem_ends_with_78_and_a_list() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().expect("what the test set up");
     let path = file(directory.path(), &FILE.replace("host = \"polar.test\"", "hots = \"polar.test\""));
-    let (code, out, err) = output(&["config", "-c", path.to_str().unwrap()]);
+    let (code, out, err) = output(&["config", "-c", path.to_str().expect("what the test set up")]);
     assert_eq!((code, out.as_str()), (Some(78), ""));
     assert!(err.contains("orders.toml: 2 problems\n"), "{err}");
     assert!(err.contains("did you mean `host`?"), "{err}");
@@ -132,21 +132,21 @@ fn status_asks_the_daemon_and_prints_for_people_or_programs() {
     let (code, out, err) = output(&["status", "--url", &url]);
     assert_eq!(code, Some(0), "{err}");
     assert!(out.contains("phase    stream\n") && out.contains("lag      0.5s\n"), "{out}");
-    assert!(asked.join().unwrap().starts_with("GET /status HTTP/1.1\r\n"));
+    assert!(asked.join().expect("what the test set up").starts_with("GET /status HTTP/1.1\r\n"));
 
     let (url, asked) = serve(200, body);
     assert_eq!(output(&["status", "--json", "--url", &url]).1, format!("{body}\n"));
-    asked.join().unwrap();
+    asked.join().expect("what the test set up");
 
     let (url, asked) = serve(200, "<html>");
     assert_eq!(output(&["status", "--url", &url]).0, Some(70));
-    asked.join().unwrap();
+    asked.join().expect("what the test set up");
 }
 
 #[test]
 fn a_daemon_that_is_not_there_is_unavailable() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").expect("what the test set up");
+    let url = format!("http://{}", listener.local_addr().expect("what the test set up"));
     drop(listener);
     let (code, _, err) = output(&["status", "--url", &url]);
     assert_eq!(code, Some(69), "{err}");
@@ -156,27 +156,30 @@ fn a_daemon_that_is_not_there_is_unavailable() {
 #[test]
 fn watch_prints_one_line_at_a_time_into_a_pipe_and_ends_with_its_reader() {
     let (url, asked) = serve(200, r#"{"task":"orders","phase":"copy"}"#);
-    let mut child =
-        polarferry(&["status", "--watch", "--url", &url]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = polarferry(&["status", "--watch", "--url", &url])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("what the test set up");
     let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    BufReader::new(child.stdout.take().expect("what the test set up")).read_line(&mut line).expect("what the test set up");
     assert_eq!(line, "task=orders phase=copy lag=unknown backlog=unknown\n");
-    asked.join().unwrap();
-    child.kill().unwrap();
-    child.wait().unwrap();
+    asked.join().expect("what the test set up");
+    child.kill().expect("what the test set up");
+    child.wait().expect("what the test set up");
 }
 
 #[test]
 fn control_sends_the_token_and_obeys_a_refusal() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().expect("what the test set up");
     let token = directory.path().join("token");
-    std::fs::write(&token, "t0ken\n").unwrap();
-    let token = token.to_str().unwrap();
+    std::fs::write(&token, "t0ken\n").expect("what the test set up");
+    let token = token.to_str().expect("what the test set up");
 
     let (url, asked) = serve(200, "{}");
     let (code, out, err) = output(&["throttle", "--copy-rows-per-second", "5000", "--token-file", token, "--url", &url]);
     assert_eq!((code, out.as_str()), (Some(0), "limits changed\n"), "{err}");
-    let asked = asked.join().unwrap();
+    let asked = asked.join().expect("what the test set up");
     assert!(asked.starts_with("POST /throttle HTTP/1.1\r\n"), "{asked}");
     assert!(asked.to_lowercase().contains("authorization: bearer t0ken\r\n"), "{asked}");
     assert!(asked.ends_with(r#"{"copy_rows_per_second":5000}"#), "{asked}");
@@ -186,7 +189,7 @@ fn control_sends_the_token_and_obeys_a_refusal() {
     assert_eq!(code, Some(77));
     assert!(err.contains("refuses POST /pause: no token is configured\nremedy: "), "{err}");
     assert!(!err.contains("t0ken"));
-    asked.join().unwrap();
+    asked.join().expect("what the test set up");
 }
 
 /// A daemon with this test as its service manager.
@@ -198,32 +201,32 @@ struct Daemon {
 impl Daemon {
     fn start(directory: &Path, config: &Path) -> Daemon {
         let socket = directory.join("notify");
-        let manager = UnixDatagram::bind(&socket).unwrap();
-        manager.set_read_timeout(Some(DEADLINE)).unwrap();
-        let child = polarferry(&["run", "-c", config.to_str().unwrap()])
+        let manager = UnixDatagram::bind(&socket).expect("what the test set up");
+        manager.set_read_timeout(Some(DEADLINE)).expect("what the test set up");
+        let child = polarferry(&["run", "-c", config.to_str().expect("what the test set up")])
             .env("NOTIFY_SOCKET", &socket)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .unwrap();
+            .expect("what the test set up");
         Daemon { child, manager }
     }
 
     fn told(&self) -> String {
         let mut buffer = [0; 256];
-        let length = self.manager.recv(&mut buffer).unwrap();
+        let length = self.manager.recv(&mut buffer).expect("what the test set up");
         String::from_utf8_lossy(&buffer[..length]).into_owned()
     }
 
     fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+        assert!(Command::new("kill").args(["-s", name, &id]).status().expect("what the test set up").success());
     }
 }
 
 #[test]
 fn the_daemon_speaks_with_systemd_reloads_and_stops() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().expect("what the test set up");
     let path = file(directory.path(), FILE);
     let daemon = Daemon::start(directory.path(), &path);
     assert_eq!(daemon.told(), "STATUS=waiting");
@@ -242,7 +245,7 @@ fn the_daemon_speaks_with_systemd_reloads_and_stops() {
 
     daemon.signal("TERM");
     assert_eq!(daemon.told(), "STOPPING=1");
-    let (code, out, err) = texts(daemon.child.wait_with_output().unwrap());
+    let (code, out, err) = texts(daemon.child.wait_with_output().expect("what the test set up"));
     assert_eq!((code, out.as_str()), (Some(0), ""), "{err}");
     // Not a terminal, so every line is JSON.
     for line in err.lines() {
@@ -255,10 +258,10 @@ fn the_daemon_speaks_with_systemd_reloads_and_stops() {
 
 #[test]
 fn a_level_that_is_none_is_a_configuration_problem() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().expect("what the test set up");
     let path = file(directory.path(), FILE);
-    let mut command = polarferry(&["run", "-c", path.to_str().unwrap()]);
-    let (code, _, err) = texts(command.env("POLARFERRY_LOG", "polarferry=loud").output().unwrap());
+    let mut command = polarferry(&["run", "-c", path.to_str().expect("what the test set up")]);
+    let (code, _, err) = texts(command.env("POLARFERRY_LOG", "polarferry=loud").output().expect("what the test set up"));
     assert_eq!(code, Some(78));
     assert!(err.contains("POLARFERRY_LOG") && err.contains("remedy: "), "{err}");
 }

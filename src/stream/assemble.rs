@@ -236,7 +236,7 @@ mod tests {
     fn assembler() -> Assembler {
         let table = table("t", vec![column("id", ColumnKind::Integer { unsigned: false })], &[0]);
         let tables = HashMap::from([(table.name.clone(), Arc::new(table))]);
-        let selection = Selection::parse(&["shop.*".to_owned()], &[]).expect("a selection");
+        let selection = Selection { include: vec!["shop.*".parse().expect("a glob")], exclude: Vec::new() };
         let start = Position { file: FilePosition { file: "b.000001".into(), offset: 4 }, ..Position::default() };
         Assembler::new(Arc::new(selection), Arc::new(tables), start)
     }

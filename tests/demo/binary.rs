@@ -21,7 +21,10 @@ pub fn build() -> Result<PathBuf, Failure> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let built = Command::new(&cargo)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .args(["build", "--quiet", "--bin", NAME, "--profile"])
+        // This example, which is built already, is named so that Cargo takes the same features of
+        // the dependencies as for it. Otherwise it would compile all of them a second time.
+        .args(["build", "--quiet", "--bin", NAME, "--example", "demo"])
+        .arg("--profile")
         .arg(profile)
         .arg("--target-dir")
         .arg(target)

@@ -1,22 +1,25 @@
 //! Ctrl-C, which must not leave servers behind.
 
-use std::thread;
+use std::io;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
-use tokio::sync::oneshot;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::lab::Failure;
+/// The signals that ask the demonstration to end.
+pub struct Interrupt([Signal; 3]);
 
-/// Resolves at the first signal that asks the demonstration to end.
-pub fn listen() -> Result<oneshot::Receiver<()>, Failure> {
-    let mut signals =
-        Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(|error| Failure::new(format!("cannot listen to signals: {error}")))?;
-    let (sender, receiver) = oneshot::channel();
-    thread::spawn(move || {
-        if signals.forever().next().is_some() {
-            let _ = sender.send(());
+impl Interrupt {
+    /// From now on these signals no longer end the process by themselves.
+    pub fn listen() -> io::Result<Self> {
+        Ok(Self([signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, signal(SignalKind::hangup())?]))
+    }
+
+    /// Resolves at the first of them.
+    pub async fn came(self) {
+        let Self([mut interrupt, mut terminate, mut hangup]) = self;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
         }
-    });
-    Ok(receiver)
+    }
 }

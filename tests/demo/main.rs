@@ -9,6 +9,8 @@
 //!
 //! Exit code 0: all tables are equal. 1: they are not, or an act failed. 130: interrupted.
 
+#![allow(clippy::print_stdout, reason = "what it prints is what the demonstration is for")]
+
 #[path = "../lab/mod.rs"]
 mod lab;
 
@@ -31,6 +33,7 @@ use std::time::Duration;
 
 use arguments::Arguments;
 use daemon::Daemon;
+use interrupt::Interrupt;
 use lab::{Failure, Options, Server};
 use shop::Sizes;
 use summary::Summary;
@@ -46,9 +49,9 @@ fn main() -> ExitCode {
         Err(error) => return failed(&Failure::new(format!("cannot start: {error}"))),
     };
     let code = runtime.block_on(async {
-        let interrupted = match interrupt::listen() {
-            Ok(interrupted) => interrupted,
-            Err(failure) => return failed(&failure),
+        let interrupt = match Interrupt::listen() {
+            Ok(interrupt) => interrupt,
+            Err(error) => return failed(&Failure::new(format!("cannot listen: {error}"))),
         };
         // Losing this race drops the demonstration, and with it all that it has started.
         tokio::select! {
@@ -57,7 +60,7 @@ fn main() -> ExitCode {
                 Ok(false) => ExitCode::FAILURE,
                 Err(failure) => failed(&failure),
             },
-            Ok(()) = interrupted => {
+            () = interrupt.came() => {
                 eprintln!("\ninterrupted; the servers and the daemon are stopped");
                 ExitCode::from(130)
             }

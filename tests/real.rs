@@ -1,0 +1,36 @@
+//! The ring of real servers: the real daemon between real MySQL servers, under load, killed, stopped, fed with what it must
+//! refuse. Each file in `real/` asks one question.
+//!
+//! | variable | default | what |
+//! |---|---|---|
+//! | `POLARFERRY_TEST_ROWS` | 5000 | rows of each sysbench table; when it is set, the servers also run with full durability |
+//! | `POLARFERRY_TEST_KILLS` | 4 | how often a daemon is killed |
+//! | `POLARFERRY_TEST_SEED` | random, printed | where the random moments and changes come from |
+//! | `POLARFERRY_TEST_ALL` | unset | `1`: the kills on all pairs of servers, with GTIDs and without |
+//!
+//! The campaign is `POLARFERRY_TEST_ROWS=100000 POLARFERRY_TEST_KILLS=20 POLARFERRY_TEST_ALL=1 cargo test --test real`.
+
+#![allow(clippy::panic, clippy::print_stdout, reason = "a test fails by a panic, and prints the seed that it ran with")]
+
+mod ferry;
+mod lab;
+
+mod real {
+    // What the tests stand on.
+    #[macro_use]
+    mod pair;
+    mod rows;
+    mod scale;
+    mod writers;
+
+    // The questions.
+    mod crash;
+    mod fence;
+    mod keys;
+    mod load;
+    mod refusals;
+    mod signals;
+    mod types;
+    mod unhandled;
+    mod unique_values;
+}

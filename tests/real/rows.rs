@@ -1,0 +1,117 @@
+//! What a table holds, exact to the last bit and comparable between servers of any version: every
+//! column of every row as hexadecimal digits, sorted. Equal rows of a keyless table count.
+
+use mysql_async::prelude::Queryable;
+
+use super::pair::Pair;
+use crate::lab::{Options, Server, Version, checksum_tables};
+
+/// One text per row.
+pub async fn rows(server: &Server, database: &str, table: &str) -> Vec<String> {
+    let mut root = server.root().await;
+    // TIMESTAMPs are moments, whatever the zones of the two servers.
+    root.query_drop("SET NAMES utf8mb4, time_zone = '+00:00'").await.expect("a session");
+    let columns: Vec<(String, String)> = root
+        .exec(
+            "SELECT column_name, data_type FROM information_schema.columns \
+             WHERE table_schema = ? AND table_name = ? ORDER BY ordinal_position",
+            (database, table),
+        )
+        .await
+        .expect("the columns");
+    assert!(!columns.is_empty(), "no table {database}.{table} on {}", server.version());
+    let digits: Vec<String> =
+        columns.iter().map(|(name, kind)| format!("IFNULL({}, '~')", digits(&quoted(name), &kind.to_lowercase()))).collect();
+    let query = format!("SELECT CONCAT_WS(' ', {}) FROM {}.{}", digits.join(", "), quoted(database), quoted(table));
+    let mut rows: Vec<String> = root.query(query).await.expect("the rows");
+    let _ = root.disconnect().await;
+    rows.sort_unstable();
+    rows
+}
+
+/// An expression that tells any two values of a type apart.
+fn digits(name: &str, kind: &str) -> String {
+    match kind {
+        // Their text would lose digits, and the sign of a zero. A point is made of its numbers' bits.
+        "float" | "double" => format!("HEX(POINT({name}, 0))"),
+        // HEX of a number is its integer part.
+        "decimal" => format!("HEX(CONCAT({name}))"),
+        // Two members may be spelled alike, and the number 0 is spelled as the member ''.
+        "enum" | "set" => format!("CONCAT({name} + 0, ':', HEX({name}))"),
+        "json" => format!("HEX(CAST({name} AS CHAR))"),
+        _ => format!("HEX({name})"),
+    }
+}
+
+/// A name in backquotes.
+pub fn quoted(name: &str) -> String {
+    format!("`{}`", name.replace('`', "``"))
+}
+
+/// # Panics
+/// When a table differs between source and target, with the first rows that do.
+pub async fn assert_equal(pair: &Pair, database: &str, tables: &[&str]) {
+    for table in tables {
+        let (source, target) = tokio::join!(rows(&pair.source, database, table), rows(&pair.target, database, table));
+        if source != target {
+            panic!(
+                "{database}.{table} differs: {} rows on the source, {} on the target\n\
+                 only on the source:\n{}\nonly on the target:\n{}",
+                source.len(),
+                target.len(),
+                surplus(&source, &target),
+                surplus(&target, &source)
+            );
+        }
+        assert!(!source.is_empty(), "{database}.{table} is empty: nothing was compared");
+    }
+}
+
+/// The first rows that `these` has more often than `those`; both are sorted.
+fn surplus(these: &[String], those: &[String]) -> String {
+    let mut those = those.iter().peekable();
+    let surplus = these.iter().filter(|row| {
+        while those.next_if(|other| other < row).is_some() {}
+        those.next_if_eq(row).is_none()
+    });
+    let lines: Vec<String> = surplus.take(5).map(|row| format!("  {row:.2000}")).collect();
+    lines.join("\n")
+}
+
+/// # Panics
+/// When the servers' own checksums of the tables differ.
+pub async fn assert_equal_checksums(pair: &Pair, database: &str, tables: &[&str]) {
+    let (source, target) =
+        tokio::join!(checksum_tables(&pair.source, database, tables), checksum_tables(&pair.target, database, tables));
+    assert_eq!(source, target, "CHECKSUM TABLE, source and target");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_comparison_tells_values_apart_that_look_alike() {
+    for version in Version::ALL {
+        let server = Server::start(version, &Options::relaxed()).await;
+        server
+            .exec(
+                "SET NAMES utf8mb4; SET sql_mode = ''; CREATE DATABASE d; USE d; \
+                 CREATE TABLE t (f FLOAT, g DOUBLE, d DECIMAL(10,2), e ENUM('', '0') CHARACTER SET utf8mb4, b VARBINARY(3), \
+                 c VARCHAR(3) CHARACTER SET utf8mb4, m DATETIME(6), n BIT(64)); \
+                 INSERT INTO t (f) VALUES (0e0), (-0e0), (0.1), (0.10000002), (1.4e-45), (2.8e-45), (16777216), (16777215); \
+                 INSERT INTO t (g) VALUES (0e0), (-0e0), (5e-324), (1e-323), (0.1e0), (0.10000000000000002e0), (9007199254740993e0), (9007199254740994e0), (9007199254740996e0); \
+                 INSERT INTO t (d) VALUES (0.1), (0.11), (-0.1); \
+                 INSERT INTO t (e) VALUES (0), (1), (2); \
+                 INSERT INTO t (b) VALUES (''), (x'00'), (x'0000'), (' '); \
+                 INSERT INTO t (c) VALUES (''), (' '), ('a'), ('A'), ('ä'), ('~'); \
+                 INSERT INTO t (m) VALUES (0), ('2020-00-00'), ('2020-00-00 00:00:00.000001'); \
+                 INSERT INTO t (n) VALUES (0), (x'FFFFFFFFFFFFFFFF'), (x'FFFFFFFFFFFFFFFE'); \
+                 INSERT INTO t VALUES (), ()",
+            )
+            .await;
+        let mut found = rows(&server, "d", "t").await;
+        let count = found.len();
+        found.dedup();
+        // Only the last two rows are equal.
+        assert_eq!((count, found.len()), (41, 40), "{version}: {found:#?}");
+        assert_eq!(surplus(&found, &found), "");
+        assert_eq!(surplus(&found, &found[1..]), format!("  {}", found[0]));
+    }
+}

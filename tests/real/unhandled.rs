@@ -1,0 +1,166 @@
+//! Does what this version cannot carry stop the stream where it stands: with its code, its position
+//! and a remedy, with everything before it applied and nothing after it?
+
+use super::pair::{Pair, Route};
+use crate::ferry::{Ferry, Place, end_of_binlog, number};
+use crate::lab::{Server, Version};
+
+/// The contract's exit code for data that cannot be carried.
+const DATA: i32 = 65;
+
+/// Streams the database `name` with its one table, has the source run `unhandled` between two
+/// inserts, and sees the daemon stop there with `code`; then again after a restart.
+async fn assert_stops(pair: &Pair, name: &str, unhandled: &str, code: &str) {
+    pair.source
+        .exec(format!(
+            "CREATE DATABASE {name}; USE {name}; CREATE TABLE t (id INT PRIMARY KEY, n INT, s VARCHAR(10)); \
+             INSERT INTO t VALUES (1, 1, 'a'), (2, 2, 'b')"
+        ))
+        .await;
+    let mut task = pair.task(&[&format!("{name}.*")]);
+    name.clone_into(&mut task.name);
+    let mut ferry = Ferry::start(&task);
+    ferry.wait_streaming().await;
+
+    let exec = |sql: &str| pair.source.exec(format!("USE {name}; {sql}"));
+    exec("INSERT INTO t (id, n) VALUES (3, 3)").await;
+    let before = place(&pair.source).await;
+    exec(unhandled).await;
+    let after = place(&pair.source).await;
+    exec("INSERT INTO t (id, n) VALUES (4, 4)").await;
+
+    for attempt in ["at first", "after a restart"] {
+        if attempt == "after a restart" {
+            ferry.restart();
+        }
+        let exit = ferry.wait_end().await;
+        let said = ferry.last_words();
+        assert_eq!(exit, DATA, "{unhandled}, {attempt}: {said}");
+        assert!(said.contains(code), "no {code}: {said}");
+        assert!(said.contains("remedy: "), "no remedy: {said}");
+        let stopped = position_in(&said);
+        assert!((before..=after).contains(&stopped), "{unhandled} stands between {before:?} and {after:?}: {said}");
+        assert_eq!(ids(&pair.target, name).await, [1, 2, 3], "{unhandled}, {attempt}");
+        assert_eq!(columns(&pair.target, name).await, ["id", "n", "s"], "{unhandled}, {attempt}");
+        let rows: Vec<(i32, Option<String>)> = pair.target.query_rows(format!("SELECT n, s FROM {name}.t WHERE id = 1")).await;
+        assert_eq!(rows, [(1, Some("a".to_owned()))], "{unhandled}, {attempt}");
+        assert!(checkpoint(&pair.target, name).await <= before, "{unhandled}, {attempt}");
+    }
+}
+
+async fn place(source: &Server) -> Place {
+    let (file, offset) = end_of_binlog(source).await;
+    (number(&file), offset)
+}
+
+/// The first `binlog.NUMBER:OFFSET` in a message.
+fn position_in(message: &str) -> Place {
+    let position = message.split("binlog.").skip(1).find_map(|rest| {
+        let end = rest.find(|c: char| !(c.is_ascii_digit() || c == ':'));
+        let (file, offset) = rest[..end.unwrap_or(rest.len())].split_once(':')?;
+        Some((number(file), offset.parse().ok()?))
+    });
+    position.unwrap_or_else(|| panic!("no position in: {message}"))
+}
+
+async fn ids(target: &Server, database: &str) -> Vec<i32> {
+    target.query_rows(format!("SELECT id FROM {database}.t ORDER BY id")).await
+}
+
+async fn columns(target: &Server, database: &str) -> Vec<String> {
+    target
+        .query_rows(format!(
+            "SELECT column_name FROM information_schema.columns WHERE table_schema = '{database}' ORDER BY ordinal_position"
+        ))
+        .await
+}
+
+async fn checkpoint(target: &Server, task: &str) -> Place {
+    let rows: Vec<(String, u64)> =
+        target.query_rows(format!("SELECT file, position FROM polarferry.checkpoint WHERE task = '{task}'")).await;
+    (number(&rows[0].0), rows[0].1)
+}
+
+async fn a_change_of_definition_stops_the_stream(route: Route) {
+    let pair = Pair::start(route).await;
+    for (name, ddl) in [
+        ("adds", "ALTER TABLE t ADD COLUMN x INT"),
+        ("empties", "TRUNCATE TABLE t"),
+        ("indexes", "CREATE INDEX by_n ON t (n)"),
+        ("renames", "RENAME TABLE t TO u; RENAME TABLE u TO t"),
+        ("drops", "DROP TABLE t; CREATE TABLE t (id INT PRIMARY KEY, n INT)"),
+    ] {
+        assert_stops(&pair, name, ddl, "ddl-on-selected").await;
+    }
+}
+
+on_routes! { a_change_of_definition_stops_the_stream,
+    mysql_97: Route::V97,
+    mysql_57_without_gtid: Route::V57_TO_V80.without_gtid()
+}
+
+async fn a_change_logged_as_a_statement_stops_the_stream(route: Route) {
+    let pair = Pair::start(route).await;
+    for (name, dml) in [
+        ("updates", "UPDATE t SET n = n + 1"),
+        ("inserts", "INSERT INTO t SELECT id + 10, n, s FROM t"),
+        ("deletes", "DELETE FROM t WHERE id = 1"),
+    ] {
+        let unhandled = format!("SET SESSION binlog_format = 'STATEMENT'; {dml}");
+        assert_stops(&pair, name, &unhandled, "statement-event").await;
+    }
+}
+
+on_routes! { a_change_logged_as_a_statement_stops_the_stream,
+    mysql_80: Route::V80,
+    mysql_57_without_gtid: Route::V57_TO_V80.without_gtid()
+}
+
+async fn a_partial_row_image_stops_the_stream(route: Route) {
+    let pair = Pair::start(route).await;
+    for (name, image, dml) in [
+        ("updates", "MINIMAL", "UPDATE t SET n = 9 WHERE id = 1"),
+        ("deletes", "MINIMAL", "DELETE FROM t WHERE id = 1"),
+        ("inserts", "MINIMAL", "INSERT INTO t (id) VALUES (10)"),
+    ] {
+        let unhandled = format!("SET SESSION binlog_row_image = '{image}'; {dml}");
+        assert_stops(&pair, name, &unhandled, "partial-image").await;
+    }
+}
+
+on_routes! { a_partial_row_image_stops_the_stream,
+    mysql_97: Route::V97,
+    mysql_80: Route::V80,
+    mysql_57_without_gtid: Route::V57_TO_V80.without_gtid()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_concerns_other_databases_does_not_stop_the_stream() {
+    for route in [Route::V97, Route::V57_TO_V80.without_gtid()] {
+        let pair = Pair::start(route).await;
+        pair.source
+            .exec("CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY); CREATE DATABASE other; CREATE TABLE other.t (id INT PRIMARY KEY)")
+            .await;
+        let mut ferry = Ferry::start(&pair.task(&["shop.*"]));
+        ferry.wait_streaming().await;
+        let statement = match route.source {
+            Version::V97 => "",
+            Version::V57 | Version::V80 => {
+                "SET SESSION binlog_format = 'STATEMENT'; INSERT INTO t VALUES (2); SET SESSION binlog_format = 'ROW';"
+            }
+        };
+        pair.source
+            .exec(format!(
+                "USE other; INSERT INTO t VALUES (1); {statement} ALTER TABLE t ADD COLUMN n INT; SET SESSION binlog_row_image = 'MINIMAL'; \
+                 UPDATE t SET n = 1; DELETE FROM t; TRUNCATE t; DROP TABLE t; CREATE USER bystander; GRANT SELECT ON *.* TO bystander; \
+                 DROP USER bystander; ANALYZE TABLE shop.t; FLUSH BINARY LOGS; CREATE TEMPORARY TABLE shop.aside (id INT); \
+                 INSERT INTO shop.aside VALUES (1); DROP TEMPORARY TABLE shop.aside; DROP DATABASE other"
+            ))
+            .await;
+        pair.source.exec("SET binlog_row_image = 'FULL'; INSERT INTO shop.t VALUES (3)").await;
+        ferry.wait_applied(&pair.source).await;
+        assert_eq!(pair.target.query_rows::<i32>("SELECT id FROM shop.t").await, [3]);
+        assert_eq!(ferry.terminate().await.0, 0);
+        ferry.assert_clean_log();
+    }
+}
