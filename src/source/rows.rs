@@ -44,7 +44,7 @@ fn spell(table: &Table, row: &Row) -> Result<SpelledRow, Fault> {
         }
     }
     if !key.is_empty() {
-        dml::write_key(&mut spelled.key, key_values.get(..key.len()).unwrap_or(&[]))
+        dml::write_key(&mut spelled.key, table, key, key_values.get(..key.len()).unwrap_or(&[]))
             .map_err(|error| Fault::new(Code::ValueUnsupported, format!("{}: {error}", table.name)))?;
     }
     Ok(spelled)

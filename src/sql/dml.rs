@@ -5,6 +5,8 @@
 //! KEY UPDATE` with `VALUES()`, which every version from 5.7 on understands (the row alias that replaces it needs 8.0.19, more
 //! than PolarDB promises). Its count tells what happened: 1 for an inserted row, 2 for a changed one, 0 for an equal one.
 
+use std::sync::Arc;
+
 use super::literal::{self, Unwritable};
 use super::statement::{Expect, Statement};
 use super::{Ident, qualified};
@@ -30,11 +32,12 @@ pub struct Shapes {
     insert: Vec<u8>,
     overwrite: Vec<u8>,
     keep: Vec<u8>,
-    /// `DELETE … WHERE <row key> IN (`; of no use without a row key.
-    pub delete: Vec<u8>,
-    /// The same by each secondary unique key, in the table's order.
-    pub evict: Vec<Vec<u8>>,
+    /// By the row key; of no use without one.
+    pub delete: Delete,
+    /// By each secondary unique key, in the table's order.
+    pub evict: Vec<Delete>,
     name: String,
+    table: Arc<str>,
 }
 
 impl Shapes {
@@ -43,11 +46,11 @@ impl Shapes {
         let columns: Vec<Ident<'_>> = table.written().map(|(_, column)| Ident(&column.name)).collect();
         let list =
             |separator: &str, spell: &dyn Fn(&Ident<'_>) -> String| columns.iter().map(spell).collect::<Vec<_>>().join(separator);
+        let shown: Arc<str> = Arc::from(table.name.to_string());
         let delete = |key: &[usize]| {
-            let parts: Vec<String> =
-                key.iter().filter_map(|index| table.columns.get(*index)).map(|column| Ident(&column.name).to_string()).collect();
-            let tuple = if let [single] = parts.as_slice() { single.clone() } else { format!("({})", parts.join(",")) };
-            format!("DELETE FROM {name} WHERE {tuple} IN (").into_bytes()
+            let condition = KeyCondition::new(table, key);
+            let head = format!("DELETE FROM {name} WHERE {}", condition.before).into_bytes();
+            Delete { head, condition, table: Arc::clone(&shown) }
         };
         let first = columns.first().map_or_else(String::new, ToString::to_string);
         Self {
@@ -57,9 +60,44 @@ impl Shapes {
             keep: format!(" ON DUPLICATE KEY UPDATE {first}={name}.{first}").into_bytes(),
             delete: delete(table.key_columns().unwrap_or(&[])),
             evict: table.secondary_uniques.iter().map(|key| delete(&key.columns)).collect(),
+            table: shown,
             name,
         }
     }
+}
+
+/// How a list of spelled keys becomes a condition: `k IN (1,2)`, `(a,b) IN ((1,2),(3,4))`, or, when a part of a composite key is an
+/// ENUM, SET or BIT, `(a=1 AND b=2) OR (…)`: inside a row constructor the server compares those by name, not by number.
+#[derive(Debug, Clone)]
+pub struct KeyCondition {
+    pub before: String,
+    pub separator: &'static str,
+    pub after: &'static str,
+}
+
+impl KeyCondition {
+    pub fn new(table: &Table, key: &[usize]) -> Self {
+        if by_parts(table, key) {
+            return Self { before: String::new(), separator: " OR ", after: "" };
+        }
+        let names: Vec<String> =
+            key.iter().filter_map(|index| table.columns.get(*index)).map(|column| Ident(&column.name).to_string()).collect();
+        let tuple = if let [single] = names.as_slice() { single.clone() } else { format!("({})", names.join(",")) };
+        Self { before: format!("{tuple} IN ("), separator: ",", after: ")" }
+    }
+}
+
+fn by_parts(table: &Table, key: &[usize]) -> bool {
+    let kinds = key.iter().filter_map(|index| table.columns.get(*index)).map(|column| column.kind);
+    key.len() > 1 && kinds.into_iter().any(|kind| matches!(kind, ColumnKind::Enum | ColumnKind::Set | ColumnKind::Bit))
+}
+
+/// A DELETE by keys, but for the keys.
+#[derive(Debug)]
+pub struct Delete {
+    head: Vec<u8>,
+    condition: KeyCondition,
+    table: Arc<str>,
 }
 
 /// What an INSERT does with a row that collides.
@@ -116,7 +154,8 @@ impl<'s> Inserts<'s> {
             Collision::Keep => self.text.extend_from_slice(&self.shapes.keep),
         }
         let expect = self.per_row.map_or(Expect::Any, |count| Expect::Exactly(count * self.rows));
-        self.done.push(Statement { text: std::mem::take(&mut self.text), expect });
+        let table = Arc::clone(&self.shapes.table);
+        self.done.push(Statement { table, text: std::mem::take(&mut self.text), expect });
         self.rows = 0;
     }
 
@@ -128,20 +167,20 @@ impl<'s> Inserts<'s> {
     }
 }
 
-/// Deletes by key: `head` is [`Shapes::delete`] or one of [`Shapes::evict`], `keys` are spelled by [`write_key`].
-pub fn deletes<'k>(head: &[u8], keys: impl Iterator<Item = &'k [u8]>, strict: bool, limit: usize, out: &mut Vec<Statement>) {
+/// Deletes by key: `shape` is [`Shapes::delete`] or one of [`Shapes::evict`], `keys` are spelled by [`write_key`].
+pub fn deletes<'k>(shape: &Delete, keys: impl Iterator<Item = &'k [u8]>, strict: bool, limit: usize, out: &mut Vec<Statement>) {
     let (mut text, mut count) = (Vec::new(), 0_u64);
     let mut close = |text: &mut Vec<u8>, count: &mut u64| {
-        text.push(b')');
+        text.extend_from_slice(shape.condition.after.as_bytes());
         let expect = if strict { Expect::Exactly(*count) } else { Expect::Any };
-        out.push(Statement { text: std::mem::take(text), expect });
+        out.push(Statement { table: Arc::clone(&shape.table), text: std::mem::take(text), expect });
         *count = 0;
     };
     for key in keys {
         if count > 0 && (text.len() + key.len() > limit || count as usize >= KEYS_PER_DELETE) {
             close(&mut text, &mut count);
         }
-        text.extend_from_slice(if count == 0 { head } else { b"," });
+        text.extend_from_slice(if count == 0 { &shape.head } else { shape.condition.separator.as_bytes() });
         text.extend_from_slice(key);
         count += 1;
     }
@@ -167,14 +206,19 @@ pub fn write_row(out: &mut Vec<u8>, table: &Table, row: &RowImage) -> Result<(),
     Ok(result?)
 }
 
-/// The literals of a key's values, as they stand in an `IN` list: `1` or `(1,'a')`. Equal stored values give equal bytes.
-pub fn write_key(out: &mut Vec<u8>, values: &[Value<'_>]) -> Result<(), Unwritable> {
+/// A key's values as [`KeyCondition`] wants them: `1`, `(1,'a')` or ``(`e`=1 AND `b`=2)``. Equal stored values give equal bytes.
+pub fn write_key(out: &mut Vec<u8>, table: &Table, key: &[usize], values: &[Value<'_>]) -> Result<(), Unwritable> {
+    let by_parts = by_parts(table, key);
     if values.len() > 1 {
         out.push(b'(');
     }
-    for (at, value) in values.iter().enumerate() {
+    for (at, (index, value)) in key.iter().zip(values).enumerate() {
         if at > 0 {
-            out.push(b',');
+            out.extend_from_slice(if by_parts { b" AND " } else { b"," });
+        }
+        if let Some(column) = table.columns.get(*index).filter(|_| by_parts) {
+            Ident(&column.name).write(out);
+            out.push(b'=');
         }
         literal::write(out, *value)?;
     }
@@ -204,7 +248,7 @@ fn spell_key(table: &Table, key: &[usize], row: &RowImage, skip_null: bool) -> R
         return Ok(None);
     }
     let mut out = Vec::with_capacity(24);
-    write_key(&mut out, values)?;
+    write_key(&mut out, table, key, values)?;
     Ok(Some(out))
 }
 
@@ -254,7 +298,7 @@ pub fn delete_one(shapes: &Shapes, table: &Table, row: &RowImage) -> Result<Stat
     let mut text = format!("DELETE FROM {} WHERE ", shapes.name).into_bytes();
     write_equals(&mut text, table, row)?;
     text.extend_from_slice(b" LIMIT 1");
-    Ok(Statement { text, expect: Expect::Exactly(1) })
+    Ok(Statement { table: Arc::clone(&shapes.table), text, expect: Expect::Exactly(1) })
 }
 
 #[cfg(test)]

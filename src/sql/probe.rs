@@ -4,6 +4,7 @@
 //! not be served from the index on 5.7, so composite bounds are spelled out, with the leading column repeated as a plain range
 //! for the optimizer: `a >= 1 AND (a > 1 OR (a = 1 AND b > 2))`.
 
+use super::dml::KeyCondition;
 use super::{Ident, qualified};
 use crate::model::table::{Column, ColumnKind, Key, Table};
 
@@ -113,11 +114,10 @@ pub fn chunk(table: &Table, key: Option<&Key>, after: Option<&Bound>, upto: Opti
 
 /// One row by its key literal; in a SERIALIZABLE transaction it returns when no other transaction holds the row.
 pub fn one_row(table: &Table, key: &Key, key_literal: &[u8]) -> Vec<u8> {
-    let names = key_names(table, key);
-    let tuple = if names.len() == 1 { joined(&names, "") } else { format!("({})", joined(&names, "")) };
-    let mut out = format!("SELECT 1 FROM {} WHERE {tuple} IN (", qualified(&table.name)).into_bytes();
+    let condition = KeyCondition::new(table, &key.columns);
+    let mut out = format!("SELECT 1 FROM {} WHERE {}", qualified(&table.name), condition.before).into_bytes();
     out.extend_from_slice(key_literal);
-    out.push(b')');
+    out.extend_from_slice(condition.after.as_bytes());
     out
 }
 

@@ -1,5 +1,7 @@
 //! A statement that is ready to be sent, with what the server must answer.
 
+use std::sync::Arc;
+
 /// What the server's count of affected rows must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expect {
@@ -11,6 +13,8 @@ pub enum Expect {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement {
+    /// For messages.
+    pub table: Arc<str>,
     pub text: Vec<u8>,
     pub expect: Expect,
 }

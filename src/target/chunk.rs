@@ -39,7 +39,7 @@ impl Ledger<'_> {
         run(self.conn, "START TRANSACTION").await?;
         let mut rows = 0;
         for statement in statements {
-            execute(self.conn, statement).await.map_err(|fault| fault.at(self.table))?;
+            execute(self.conn, statement).await?;
             rows += self.conn.affected_rows();
         }
         self.hold().await?;

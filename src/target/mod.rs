@@ -32,12 +32,18 @@ pub async fn run(conn: &mut Conn, statement: impl AsRef<[u8]>) -> Result<(), Fau
 
 /// Runs a row-writing statement and holds the server to what its events imply.
 pub(crate) async fn execute(conn: &mut Conn, statement: &Statement) -> Result<(), Fault> {
-    run(conn, &statement.text).await?;
+    run(conn, &statement.text).await.map_err(|fault| fault.at(&statement.table))?;
     match statement.expect {
         Expect::Any => Ok(()),
         Expect::Exactly(count) if conn.affected_rows() == count => Ok(()),
         Expect::Exactly(count) => {
-            let detail = format!("the source's events imply a count of {count}, the target answered {}", conn.affected_rows());
+            let verb = statement.text.split(u8::is_ascii_whitespace).next().unwrap_or_default();
+            let detail = format!(
+                "{} on {}: the source's events imply a count of {count}, the target answered {}",
+                String::from_utf8_lossy(verb),
+                statement.table,
+                conn.affected_rows()
+            );
             Err(Fault::new(Code::Drift, detail))
         }
     }

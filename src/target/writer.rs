@@ -67,7 +67,10 @@ impl Writer {
             self.open = true;
         }
         for statement in statements {
-            execute(&mut self.conn, statement).await?;
+            execute(&mut self.conn, statement).await.map_err(|fault| match end {
+                Some((commit, ..)) => fault.at(format!("a batch that ends at {}", commit.position)),
+                None => fault,
+            })?;
         }
         let executed = Instant::now();
         if let Some((commit, source_uuid, phase)) = end {

@@ -35,8 +35,11 @@ async fn a_killed_daemon_neither_loses_nor_doubles_a_row(route: Route) {
     let kills = scale::kills();
     let (mut in_copy, mut copied) = (0, 0);
     for _ in 0..kills.div_ceil(2) {
-        let status =
-            ferry.wait_until("more rows copied", |status| status["phase"] == "stream" || (status["phase"] == "copy" && rows_copied(status) > copied)).await;
+        let status = ferry
+            .wait_until("more rows copied", |status| {
+                status["phase"] == "stream" || (status["phase"] == "copy" && rows_copied(status) > copied)
+            })
+            .await;
         copied = rows_copied(&status);
         in_copy += u32::from(status["phase"] == "copy");
         kill_soon(&mut ferry, &mut random, Duration::from_millis(100)).await;

@@ -17,8 +17,8 @@ const ENDLESS: Duration = Duration::from_secs(24 * 3600);
 /// sysbench on the database `shop`, whose tables it has filled; it is running and has written. `rate` is in transactions per
 /// second, as many as possible if it is absent.
 pub async fn sysbench(pair: &Pair, rate: Option<u32>) -> Run {
-    let load = Load { threads: 8, tables: TABLES.len() as u32, table_size: scale::rows(), time: ENDLESS,
-        rate, ..Load::default() };
+    let load =
+        Load { threads: 8, tables: TABLES.len() as u32, table_size: scale::rows(), time: ENDLESS, rate, ..Load::default() };
     let sysbench = Sysbench::new(&pair.source, "shop", &load).await;
     sysbench.prepare().await;
     let before = end_of_binlog(&pair.source).await;
