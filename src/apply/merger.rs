@@ -202,13 +202,20 @@ pub async fn merge(
                 last_sent = Instant::now();
             }
             item = items.recv(), if !full => {
-                let Some((item, permit)) = item else { return Ok(()) };
+                let Some((item, permit)) = item else { break };
                 merger.take(item, &seconds).await?;
                 drop(permit);
             }
             () = tokio::time::sleep(idle_for), if merger.is_complete() && !due => {}
         }
     }
+    // The stream has ended, perhaps at something that it may not pass: what came whole before it is still written.
+    if merger.is_complete() {
+        let part = merger.close()?;
+        // Fails only when the writer has ended, and then it says why.
+        let _ = parts.send(part).await;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::{Item, Wish};
 use crate::conn::{Endpoint, Purpose};
-use crate::fault::{Fault, Side};
+use crate::fault::{Code, Fault, Side};
 use crate::source::catalog::Listed;
 use crate::source::facts::{self, Facts};
 use crate::source::{self, Conn, catalog};
@@ -39,7 +39,9 @@ pub async fn examine(endpoint: &Endpoint, wish: &Wish<'_>, items: &mut Vec<Item>
     match catalog::list(Side::Source, &mut conn, wish.selection).await {
         Ok(tables) => {
             let remedy = "check objects.include and grant SELECT on the schemas: tables without a grant are not shown";
-            items.push(Item::demand("source.objects", !tables.is_empty(), format!("{} tables selected", tables.len()), remedy));
+            let globs: Vec<String> = wish.selection.include.iter().map(ToString::to_string).collect();
+            let detail = format!("{} tables selected by {}", tables.len(), globs.join(", "));
+            items.push(Item::demand("source.objects", !tables.is_empty(), detail, remedy));
             Some(Found { conn, facts, tables })
         }
         Err(fault) => {
@@ -117,6 +119,11 @@ async fn replica(facts: &Facts, conn: &mut Conn, wish: &Wish<'_>, items: &mut Ve
             ));
         }
         Ok(_) => items.push(Item::pass("source.server_id", format!("{} is free", wish.server_id))),
-        Err(fault) => items.push(Item::fail("source.replication_slave", fault.detail, slave)),
+        Err(fault) if matches!(fault.code, Code::PrivilegeMissing(_)) => {
+            items.push(Item::fail("source.replication_slave", fault.detail, slave));
+        }
+        Err(fault) => {
+            items.push(Item::warn("source.server_id", fault.detail, "make sure that no other replica uses task.server_id"))
+        }
     }
 }

@@ -34,6 +34,7 @@ pub async fn take(replicator: &Replicator) -> Result<u64, Fault> {
     let checkpoint = match target::state::take_over(&mut conn, &charter.task).await? {
         Some(checkpoint) => {
             tracing::info!(position = %checkpoint.position, epoch = checkpoint.epoch, "resuming");
+            replicator.enter(checkpoint.phase);
             checkpoint
         }
         None => begin(replicator, &mut conn).await?,

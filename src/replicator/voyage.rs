@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, mpsc, watch as channel};
 use tokio::task::JoinSet;
@@ -32,6 +32,9 @@ use crate::target::{self, writer};
 
 /// Batches that wait rendered: one, so that the writer never waits for rendering, and memory stays bounded.
 const PARTS: usize = 1;
+
+/// How long the batches before a fault of the stream may take.
+const DRAIN: Duration = Duration::from_secs(10);
 
 /// What a voyage finds out before it sets off.
 struct Chart {
@@ -102,16 +105,35 @@ impl Voyage {
                 return Err(Fault::new(Code::Internal, "every task of the lane ended, and none said why"));
             };
             let (hand, outcome) = ended.map_err(|error| Fault::new(Code::Internal, format!("a task ended: {error}")))?;
+            if let (Hand::Pump, Err(fault)) = (hand, &outcome) {
+                return Err(drain(crew, fault.clone()).await);
+            }
             outcome?;
             match hand {
                 Hand::Copy if charter.migrate.stream() => tracing::info!("the copy is complete"),
                 Hand::Copy => return Ok(()),
                 Hand::Writer if replicator.stop.is_cancelled() => return Ok(()),
                 // The pump and the merger end in silence when the next of the lane has failed; its fault follows.
-                Hand::Pump | Hand::Merger | Hand::Writer | Hand::Watch => {}
+                Hand::Pump | Hand::Merger | Hand::Writer | Hand::Watch | Hand::Guard => {}
             }
         }
     }
+}
+
+/// The stream cannot go on; what it has brought before is still written. A writer that fails or hangs changes nothing about the
+/// stream's own fault.
+async fn drain(mut crew: JoinSet<(Hand, Result<(), Fault>)>, fault: Fault) -> Fault {
+    let writer = async {
+        while let Some(ended) = crew.join_next().await {
+            if matches!(ended, Ok((Hand::Writer, _)) | Ok((_, Err(_))) | Err(_)) {
+                return;
+            }
+        }
+    };
+    if tokio::time::timeout(DRAIN, writer).await.is_err() {
+        tracing::warn!("what was read before the fault could not be written in time; it will be read again");
+    }
+    fault
 }
 
 /// Who ended.
@@ -122,6 +144,7 @@ enum Hand {
     Writer,
     Copy,
     Watch,
+    Guard,
 }
 
 fn copying_of(replicator: &Replicator, chart: &Chart, epoch: u64) -> Copying {
@@ -190,7 +213,9 @@ async fn set_up_lane(
         observer,
         phases,
     });
+    let guarding = watch::guard(charter.target.clone(), charter.task.clone(), checkpoint.epoch);
     crew.spawn(async move { (Hand::Pump, pump.await) });
+    crew.spawn(async move { (Hand::Guard, guarding.await) });
     crew.spawn(async move { (Hand::Merger, merging.await) });
     crew.spawn(async move { (Hand::Writer, writing.await) });
     crew.spawn(async move { (Hand::Watch, watching.await) });

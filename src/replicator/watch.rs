@@ -21,6 +21,7 @@ use crate::observe::snapshot::{Snapshot, TableState};
 use crate::overlap::{Overlap, Overlaps, Stage, passed};
 use crate::source;
 use crate::source::facts::{self, Facts};
+use crate::target;
 
 use super::voyage::shown;
 
@@ -84,6 +85,17 @@ impl Counts {
             rows: stream.rows_inserted + stream.rows_updated + stream.rows_deleted,
             copied: snapshot.copy.rows,
         }
+    }
+}
+
+/// Asks the target, once a second, whether the task is still ours: an idle task writes nothing, and would not notice otherwise that
+/// it was replaced. A task of its own, so that a target that hangs does not keep the watch from saying so.
+pub async fn guard(target: Endpoint, task: String, epoch: u64) -> Result<(), Fault> {
+    let mut conn = target::connect(&target, Purpose::Rows).await?;
+    let mut tick = tokio::time::interval(PERIOD);
+    loop {
+        tick.tick().await;
+        target::state::still_ours(&mut conn, &task, epoch).await?;
     }
 }
 

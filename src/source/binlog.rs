@@ -114,14 +114,23 @@ fn sids(set: &GtidSet) -> Vec<Sid<'static>> {
     sids
 }
 
+/// Who we are among the replicas ("polarferry" and the server id). With it the source ends a former connection of ours when we come
+/// back, and its list of replicas is well-formed (5.7 and 8.0 leave a column out of the row of a replica without one).
+fn replica_uuid(server_id: u32) -> String {
+    format!("706f6c61-7266-6572-7279-0000{server_id:08x}")
+}
+
 /// Registers at the source and asks for its binlog.
 pub async fn open(endpoint: &Endpoint, server_id: u32, start: &Start) -> Result<Reader, Fault> {
     let mut conn = super::connect(endpoint, Purpose::Rows).await?;
     // 8.0.26 renamed the variable; a server reads the one that it knows.
     let period = HEARTBEAT.as_nanos();
-    conn.query_drop(format!("SET @master_heartbeat_period={period}, @source_heartbeat_period={period}"))
-        .await
-        .map_err(|error| diagnose(Side::Source, &error))?;
+    let uuid = replica_uuid(server_id);
+    conn.query_drop(format!(
+        "SET @master_heartbeat_period={period}, @source_heartbeat_period={period}, @slave_uuid='{uuid}', @replica_uuid='{uuid}'"
+    ))
+    .await
+    .map_err(|error| diagnose(Side::Source, &error))?;
     let request = BinlogStreamRequest::new(server_id);
     let (request, from) = match start {
         Start::Gtids(set) => {

@@ -59,6 +59,10 @@ pub fn load_checkpoint(task: &str) -> String {
     )
 }
 
+pub fn load_epoch(task: &str) -> String {
+    format!("SELECT `epoch` FROM `polarferry`.`checkpoint` WHERE `task`={}", quoted(task))
+}
+
 pub fn insert_checkpoint(task: &str, checkpoint: &Checkpoint) -> String {
     format!(
         "INSERT INTO `polarferry`.`checkpoint` (`task`,`format`,`epoch`,`sequence`,`phase`,`source_uuid`,`gtid_set`,`file`,\

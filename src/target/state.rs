@@ -111,6 +111,15 @@ pub async fn take_over(conn: &mut Conn, task: &str) -> Result<Option<Checkpoint>
     Ok(Some(checkpoint))
 }
 
+/// Looks whether the epoch is still the one that we took.
+pub async fn still_ours(conn: &mut Conn, task: &str, epoch: u64) -> Result<(), Fault> {
+    let found: Option<u64> = conn.query_first(sql::load_epoch(task)).await.map_err(|error| diagnose(&error))?;
+    if found == Some(epoch) {
+        return Ok(());
+    }
+    Err(Fault::new(Code::Fenced, format!("the task's epoch is no longer {epoch}: another instance has taken it over")))
+}
+
 /// Writes a new task's checkpoint and ledger, all or nothing.
 pub async fn begin(conn: &mut Conn, task: &str, checkpoint: &Checkpoint, tables: &[TableName]) -> Result<(), Fault> {
     let mut transaction = conn.start_transaction(TxOpts::new()).await.map_err(|error| diagnose(&error))?;

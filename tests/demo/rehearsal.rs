@@ -17,8 +17,8 @@ const POLL: Duration = Duration::from_millis(100);
 /// A backlog after a writer that was too fast for this machine may take a while.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(300);
 
-/// Some gates open only after a look at a source that has come to rest.
-const VERDICT_PATIENCE: Duration = Duration::from_secs(15);
+/// The gates are judged from a snapshot, which follows what is applied within a second or two.
+const VERDICT_PATIENCE: Duration = Duration::from_secs(3);
 
 pub struct Rehearsal {
     pub drained: Duration,
