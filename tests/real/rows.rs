@@ -54,9 +54,14 @@ pub async fn assert_equal(pair: &Pair, database: &str, tables: &[&str]) {
     for table in tables {
         let (source, target) = tokio::join!(rows(&pair.source, database, table), rows(&pair.target, database, table));
         if source != target {
+            let first = source.iter().zip(&target).find(|(ours, theirs)| ours != theirs);
+            let place = first.map_or(0, |(ours, theirs)| ours.bytes().zip(theirs.bytes()).take_while(|(a, b)| a == b).count());
+            let around = |row: Option<&String>| row.and_then(|row| row.get(place.saturating_sub(60)..)).map(|row| format!("{row:.160}"));
             panic!(
-                "{database}.{table} differs: {} rows on the source, {} on the target\n\
+                "first difference: {:?} here, {:?} there\n{database}.{table} differs: {} rows on the source, {} on the target\n\
                  only on the source:\n{}\nonly on the target:\n{}",
+                around(first.map(|pair| pair.0)),
+                around(first.map(|pair| pair.1)),
                 source.len(),
                 target.len(),
                 surplus(&source, &target),
