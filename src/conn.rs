@@ -175,6 +175,8 @@ pub fn diagnose(side: Side, error: &Error) -> Fault {
             format!("server error {}: {}", server.code, without_values(server.code, &server.message)),
         ),
         Error::Io(IoError::Tls(tls)) => Fault::new(Code::TlsRefused(side), tls.to_string()),
+        // The TLS library's verdict on a certificate travels inside an I/O error; it will be the same at the next attempt.
+        Error::Io(IoError::Io(io)) if is_tls(io) => Fault::new(Code::TlsRefused(side), io.to_string()),
         Error::Io(IoError::Io(io)) => Fault::new(Code::ConnectionLost(side), io.to_string()),
         Error::Driver(DriverError::NoClientSslFlagFromServer) => {
             Fault::new(Code::TlsRefused(side), "the server does not offer TLS")
@@ -185,6 +187,10 @@ pub fn diagnose(side: Side, error: &Error) -> Fault {
         Error::Driver(driver) => Fault::new(Code::ServerError(side), driver.to_string()),
         Error::Url(_) | Error::Other(_) => Fault::new(Code::Internal, "the driver failed in a way that it does not name"),
     }
+}
+
+fn is_tls(error: &std::io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| matches!(inner.downcast_ref(), Some(rustls::Error::InvalidCertificate(_))))
 }
 
 /// Server messages on rows quote the value; the part before the first quote says what is wrong, the key or column comes last.
@@ -204,6 +210,16 @@ fn without_values(code: u16, message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refused_certificate_stops_and_a_lost_connection_is_tried_again() {
+        let refused = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        let certificate = std::io::Error::new(std::io::ErrorKind::InvalidData, refused);
+        let fault = diagnose(Side::Source, &Error::Io(IoError::Io(certificate)));
+        assert_eq!(fault.code, Code::TlsRefused(Side::Source));
+        let reset = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+        assert!(diagnose(Side::Source, &Error::Io(IoError::Io(reset))).code.class().is_some());
+    }
 
     #[test]
     fn server_messages_lose_their_values() {

@@ -23,6 +23,8 @@ use crate::target;
 use crate::target::chunk::Ledger;
 
 const STATEMENT_BYTES: usize = 1024 * 1024;
+/// In seconds; a server that has a long transaction open on the table is left alone after this.
+const LOCK_PATIENCE: &str = "SET SESSION lock_wait_timeout=2";
 
 /// Copies one table without a row key.
 pub async fn copy(copying: &Copying, pending: &Pending) -> Result<(), Fault> {
@@ -34,6 +36,8 @@ pub async fn copy(copying: &Copying, pending: &Pending) -> Result<(), Fault> {
 
     let mut locker = source::connect(&copying.source, Purpose::Rows).await?;
     let mut reader = source::connect(&copying.source, Purpose::Rows).await?;
+    // A lock that waits lets every new writer wait behind it: better to give up soon and try again later.
+    source::run(&mut locker, LOCK_PATIENCE).await?;
     source::run(&mut locker, &format!("LOCK TABLES {} READ", qualified(&table.name))).await?;
     let position = facts::position(&copying.facts, &mut locker).await?;
     source::run(&mut reader, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;

@@ -56,7 +56,8 @@ pub async fn assert_equal(pair: &Pair, database: &str, tables: &[&str]) {
         if source != target {
             let first = source.iter().zip(&target).find(|(ours, theirs)| ours != theirs);
             let place = first.map_or(0, |(ours, theirs)| ours.bytes().zip(theirs.bytes()).take_while(|(a, b)| a == b).count());
-            let around = |row: Option<&String>| row.and_then(|row| row.get(place.saturating_sub(60)..)).map(|row| format!("{row:.160}"));
+            let around =
+                |row: Option<&String>| row.and_then(|row| row.get(place.saturating_sub(60)..)).map(|row| format!("{row:.160}"));
             panic!(
                 "first difference: {:?} here, {:?} there\n{database}.{table} differs: {} rows on the source, {} on the target\n\
                  only on the source:\n{}\nonly on the target:\n{}",
