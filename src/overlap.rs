@@ -42,11 +42,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::RwLock;
 
+use crate::model::change::KeyBytes;
 use crate::model::position::{Mark, Position};
 use crate::model::table::TableName;
-
-/// A row key as the literals of its columns: the same bytes for the same stored value, from the stream and from the copy.
-pub type KeyBytes = Box<[u8]>;
 
 /// How a table's events are to be applied.
 #[derive(Debug, Clone, PartialEq, Eq)]

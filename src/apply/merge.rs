@@ -12,10 +12,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::model::change::Change;
+use crate::model::change::{Change, KeyBytes};
 use crate::model::image::RowImage;
 use crate::model::table::Table;
-use crate::overlap::KeyBytes;
 use crate::sql::dml::{self, RowError};
 
 /// How a table's rows are to be written.

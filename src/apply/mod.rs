@@ -34,8 +34,8 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::model::Bytes;
-use crate::model::change::Commit;
-use crate::overlap::{KeyBytes, Overlap};
+use crate::model::change::{Commit, KeyBytes};
+use crate::overlap::Overlap;
 use crate::sql::statement::Statement;
 
 pub use merger::{Merger, merge};

@@ -6,6 +6,9 @@ use super::image::RowImage;
 use super::position::{FilePosition, Position};
 use super::table::Table;
 
+/// A row key as the literals of its columns: the same bytes for the same stored value, from the stream and from the copy.
+pub type KeyBytes = Box<[u8]>;
+
 /// What one row event does to one row. Images are complete.
 #[derive(Debug, Clone)]
 pub enum Change {

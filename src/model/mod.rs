@@ -6,6 +6,7 @@
 
 mod bytes;
 pub mod change;
+pub mod event;
 pub mod gtid;
 pub mod image;
 pub mod json;

@@ -18,6 +18,7 @@ use mysql_async::{BinlogStream, BinlogStreamRequest, GnoInterval, Sid};
 
 use crate::conn::{Endpoint, Purpose, diagnose};
 use crate::fault::{Code, Fault, Side};
+use crate::model::event::{Event, Framed, RowsEvent, RowsKind};
 use crate::model::gtid::{Gtid, GtidSet, Origin};
 use crate::model::image::{ImageError, Layout, Wire};
 use crate::model::position::FilePosition;
@@ -41,58 +42,6 @@ pub enum Start {
     File(FilePosition),
     /// From this position to the present end, then the stream ends.
     FileOnce(FilePosition),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RowsKind {
-    Insert,
-    Update,
-    Delete,
-}
-
-/// The rows of one event, not yet split.
-#[derive(Debug)]
-pub struct RowsEvent {
-    pub table_id: u64,
-    pub kind: RowsKind,
-    /// Every column is present in every image.
-    pub full: bool,
-    pub data: Arc<[u8]>,
-}
-
-#[derive(Debug)]
-pub enum Event {
-    Rotate(FilePosition),
-    /// A transaction begins. Its GTID, if it has one, and its commit time in microseconds, if the source says it.
-    Begin {
-        gtid: Option<Gtid>,
-        at_micros: Option<u64>,
-    },
-    TableMap {
-        id: u64,
-        name: TableName,
-        layout: Result<Arc<Layout>, ImageError>,
-    },
-    Rows(RowsEvent),
-    Query {
-        schema: String,
-        sql: String,
-    },
-    Commit,
-    /// The source lives and has nothing for us.
-    Heartbeat,
-    /// Known, and without effect on rows.
-    Nothing,
-    Unsupported(String),
-}
-
-/// An event, where it ends, and when it was written (seconds since 1970, by the source's clock).
-#[derive(Debug)]
-pub struct Framed {
-    pub event: Event,
-    pub end: u64,
-    pub timestamp: u32,
-    pub bytes: usize,
 }
 
 /// An open stream.

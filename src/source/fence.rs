@@ -23,14 +23,14 @@ use std::time::Duration;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, IsolationLevel, TxOpts};
 
-use super::binlog::{self, Event, Start};
+use super::binlog::{self, Start};
 use super::facts::{self, Facts};
 use crate::conn::{Endpoint, Purpose, diagnose};
 use crate::fault::{Fault, Side};
 use crate::model::change::{Change, StreamItem};
+use crate::model::event::{Event, Framed};
 use crate::model::position::{FilePosition, Position};
 use crate::model::table::{RowKey, Table};
-use crate::source::binlog::Framed;
 use crate::sql::{dml, probe};
 use std::sync::Arc;
 

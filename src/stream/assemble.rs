@@ -13,12 +13,13 @@ use std::sync::Arc;
 
 use crate::fault::{Code, Fault};
 use crate::model::change::{Change, Commit, Rows, StreamItem};
+use crate::model::event::{Event, Framed, RowsEvent, RowsKind};
 use crate::model::gtid::Gtid;
 use crate::model::image::{Layout, RowImage};
 use crate::model::position::{FilePosition, Position};
 use crate::model::selection::Selection;
 use crate::model::table::{Table, TableName};
-use crate::source::binlog::{Event, Framed, RowsEvent, RowsKind};
+
 use crate::sql::lexer::{self, Query};
 
 /// What a table id stands for until the next table map says otherwise.

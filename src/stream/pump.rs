@@ -8,10 +8,11 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use super::assemble::Assembler;
 use crate::fault::{Code, Fault};
 use crate::model::change::StreamItem;
+use crate::model::event::Event;
 use crate::model::position::FilePosition;
 use crate::observe::Observer;
 use crate::observe::snapshot::Level;
-use crate::source::binlog::{Event, Reader};
+use crate::source::binlog::Reader;
 
 /// What flows from the pump to the applier, and what both count.
 #[derive(Debug)]
