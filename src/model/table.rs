@@ -69,6 +69,8 @@ pub struct Column {
     pub nullable: bool,
     /// Computed by the server (virtual or stored): present in row images, never written.
     pub generated: bool,
+    /// What the server compares its values by; empty when they are not text.
+    pub collation: String,
     /// The catalog's full spelling (`decimal(10,2) unsigned`), for comparing two catalogs and for messages.
     pub type_text: String,
 }
@@ -112,6 +114,12 @@ impl Table {
         }
     }
 
+    /// Whether these columns, in whatever order, are unique.
+    fn holds_unique(&self, columns: &[usize]) -> bool {
+        let same = |key: &[usize]| key.len() == columns.len() && key.iter().all(|column| columns.contains(column));
+        self.key_columns().is_some_and(same) || self.secondary_uniques.iter().any(|key| same(&key.columns))
+    }
+
     /// In what the two descriptions differ, in words, or `None` when every row of one fits the other.
     pub fn difference(&self, other: &Table) -> Option<String> {
         if self.columns.len() != other.columns.len() {
@@ -125,6 +133,18 @@ impl Table {
                 return Some(format!("column {} is {} here, {} there", ours.name, ours.type_text, theirs.type_text));
             }
         }
+        for (ours, theirs) in self.columns.iter().zip(&other.columns) {
+            if ours.collation != theirs.collation {
+                return Some(format!(
+                    "column {} compares by {:?} here, by {:?} there",
+                    ours.name, ours.collation, theirs.collation
+                ));
+            }
+        }
+        // A unique key that the source does not have may refuse rows that the source holds.
+        if let Some(key) = self.secondary_uniques.iter().find(|key| !other.holds_unique(&key.columns)) {
+            return Some(format!("the unique key {} is only here", key.name));
+        }
         if self.key_columns() != other.key_columns() {
             return Some("the row keys differ".to_owned());
         }
@@ -137,7 +157,14 @@ pub(crate) mod tests {
     use super::*;
 
     pub(crate) fn column(name: &str, kind: ColumnKind) -> Column {
-        Column { name: name.to_owned(), kind, nullable: true, generated: false, type_text: format!("{kind:?}") }
+        Column {
+            name: name.to_owned(),
+            kind,
+            nullable: true,
+            generated: false,
+            collation: String::new(),
+            type_text: format!("{kind:?}"),
+        }
     }
 
     pub(crate) fn table(name: &str, columns: Vec<Column>, key: &[usize]) -> Table {
@@ -151,6 +178,17 @@ pub(crate) mod tests {
             },
             secondary_uniques: Vec::new(),
         }
+    }
+
+    #[test]
+    fn what_compares_otherwise_or_is_unique_only_here_differs() {
+        let theirs = table("t", vec![column("id", ColumnKind::Integer { unsigned: false }), column("n", ColumnKind::Text)], &[0]);
+        let mut ours = theirs.clone();
+        ours.secondary_uniques.push(Key { name: "u".to_owned(), columns: vec![1] });
+        assert_eq!(ours.difference(&theirs), Some("the unique key u is only here".to_owned()));
+        assert_eq!(theirs.difference(&ours), None, "a key that only the source has refuses nothing");
+        ours.columns[1].collation = "utf8mb4_0900_ai_ci".to_owned();
+        assert!(ours.difference(&theirs).is_some_and(|text| text.contains("compares by")));
     }
 
     #[test]

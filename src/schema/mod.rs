@@ -1,12 +1,15 @@
 //! Tables on the target, as the source defines them.
 //!
-//! Definitions come from `SHOW CREATE TABLE` and are run as they are, never rebuilt from parts. A table that is there already is
-//! left alone when it fits. Afterwards both catalogs are read and compared: columns, types, keys. From here on the target's
+//! Definitions come from `SHOW CREATE TABLE` and are never rebuilt from parts; only what the source leaves out as its own default
+//! is spelled ([`translate`]). A table that is there already is
+//! left alone when it fits. Afterwards both catalogs are read and compared: columns, types, collations, keys. From here on the target's
 //! catalog is what the stream's rows must fit.
 //!
 //! Every step may be repeated: a crash in the middle leaves tables that the next start finds fitting and empty.
 //!
 //! Views, triggers, routines and events are not created by this version.
+
+pub mod translate;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -22,6 +25,7 @@ use crate::target;
 pub async fn create(from: &Endpoint, to: &Endpoint, names: &[TableName]) -> Result<(), Fault> {
     let mut source = source::connect(from, Purpose::Catalog).await?;
     let mut target = target::connect(to, Purpose::Catalog).await?;
+    let defaults = catalog::default_collations(&mut source).await?;
     let schemas: BTreeSet<&str> = names.iter().map(|name| name.schema.as_str()).collect();
     for schema in schemas {
         let there = catalog::describe(Side::Target, &mut target, schema).await?;
@@ -38,7 +42,7 @@ pub async fn create(from: &Endpoint, to: &Endpoint, names: &[TableName]) -> Resu
         for name in names.iter().filter(|name| name.schema == schema && !there.contains_key(*name)) {
             let definition = catalog::definition(Side::Source, &mut source, name).await?;
             target::run(&mut target, format!("USE {}", Ident(schema))).await?;
-            target::run(&mut target, definition).await.map_err(|fault| {
+            target::run(&mut target, translate::spell_collations(&definition, &defaults)).await.map_err(|fault| {
                 // Whatever the server says here is about the definition, and definitions carry no rows.
                 Fault::new(if fault.code.class().is_some() { fault.code } else { Code::SchemaMismatch }, fault.detail)
                     .at(format!("creating table {name}"))

@@ -76,6 +76,15 @@ pub async fn readable(conn: &mut Conn, name: &TableName) -> Result<(), Fault> {
     conn.query_drop(query).await.map_err(|error| diagnose(Side::Source, &error).at(name))
 }
 
+/// Each character set's default collation on the source.
+pub async fn default_collations(conn: &mut Conn) -> Result<HashMap<String, String>, Fault> {
+    let rows: Vec<(String, String)> = conn
+        .query("SELECT CHARACTER_SET_NAME, DEFAULT_COLLATE_NAME FROM information_schema.CHARACTER_SETS")
+        .await
+        .map_err(|error| diagnose(Side::Source, &error))?;
+    Ok(rows.into_iter().collect())
+}
+
 /// The default character set and collation of a schema.
 pub async fn schema_defaults(conn: &mut Conn, schema: &str) -> Result<(String, String), Fault> {
     let query = format!(
@@ -92,7 +101,7 @@ pub async fn describe(side: Side, conn: &mut Conn, schema: &str) -> Result<HashM
     let columns: Vec<Row> = conn
         .query(format!(
             "SELECT TABLE_NAME AS t, COLUMN_NAME AS c, DATA_TYPE AS d, COLUMN_TYPE AS y, IS_NULLABLE AS n, \
-             CHARACTER_MAXIMUM_LENGTH AS l, DATETIME_PRECISION AS p, EXTRA AS e FROM information_schema.COLUMNS \
+             CHARACTER_MAXIMUM_LENGTH AS l, DATETIME_PRECISION AS p, EXTRA AS e, COLLATION_NAME AS o FROM information_schema.COLUMNS \
              WHERE TABLE_SCHEMA={} ORDER BY TABLE_NAME, ORDINAL_POSITION",
             quoted(schema)
         ))
@@ -125,6 +134,8 @@ fn column(table: &TableName, row: &mut Row) -> Result<Column, Fault> {
     let mut text = |name: &str| row.take::<Option<String>, _>(name).flatten().unwrap_or_default();
     let (name, data_type, type_text) = (text("c"), text("d").to_ascii_lowercase(), text("y").to_ascii_lowercase());
     let (nullable, extra) = (text("n") == "YES", text("e").to_ascii_uppercase());
+    // 8.0.30 renamed utf8 to utf8mb3, collations included.
+    let collation = text("o").replacen("utf8mb3_", "utf8_", 1);
     let length = row.take::<Option<u64>, _>("l").flatten().unwrap_or(0);
     let fraction = row.take::<Option<u8>, _>("p").flatten().unwrap_or(0);
     let kind = match data_type.as_str() {
@@ -156,7 +167,7 @@ fn column(table: &TableName, row: &mut Row) -> Result<Column, Fault> {
     };
     // `DEFAULT_GENERATED` marks a column with an expression default: an ordinary column.
     let generated = extra.contains("VIRTUAL GENERATED") || extra.contains("STORED GENERATED");
-    Ok(Column { name, kind, nullable, generated, type_text })
+    Ok(Column { name, kind, nullable, generated, collation, type_text })
 }
 
 /// An index's parts in order: the column (none for an expression) and the prefix length, if it is one.
