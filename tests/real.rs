@@ -28,6 +28,7 @@ mod real {
     mod fence;
     mod keys;
     mod load;
+    mod neighbours;
     mod refusals;
     mod signals;
     mod types;

@@ -37,8 +37,8 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// Of the command line. `cargo demo -- --rows 5` and `cargo demo --rows 5` are to mean the same,
-    /// so a leading `--` is nothing.
+    /// Of the command line. A leading `--`, which `cargo demo` passes on if its alias ends in one, is
+    /// nothing.
     pub fn of_process() -> Self {
         let mut given: Vec<OsString> = std::env::args_os().collect();
         if given.get(1).is_some_and(|first| first == "--") {

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use crate::lab::{self, Failure, Server};
 use crate::shop::DATABASE;
+use crate::status::Status;
 
 const USER: &str = "ferry";
 const SOURCE_PASSWORD: &str = "from the source";
@@ -64,6 +65,17 @@ impl Daemon {
         match self.ended()? {
             None => Ok(()),
             Some(status) => Err(self.failure(&format!("the daemon ended ({status})"))),
+        }
+    }
+
+    /// What it says of itself; `Ok(None)` as long as it does not listen. Fails when it has ended or
+    /// stands still.
+    pub async fn status(&mut self) -> Result<Option<Status>, Failure> {
+        self.check()?;
+        let status = Status::fetch(self.port).await.map_err(|failure| self.failure(&failure.to_string()))?;
+        match status.as_ref().and_then(|status| status.error.as_ref()) {
+            None => Ok(status),
+            Some(error) => Err(self.failure(&format!("the task stands still: {error}"))),
         }
     }
 

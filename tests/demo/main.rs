@@ -78,11 +78,7 @@ fn failed(failure: &Failure) -> ExitCode {
 /// The acts. Returns whether both ends are equal.
 async fn demonstrate(arguments: &Arguments) -> Result<bool, Failure> {
     let (from, to) = (arguments.from(), arguments.to());
-    println!(
-        "Moves a shop of {} rows from {from} to {to} while {} transactions/s change it.",
-        screen::thousands(arguments.rows),
-        arguments.tps
-    );
+    println!("Moves a shop of {} rows ({} transactions/s), {from} to {to}.", screen::thousands(arguments.rows), arguments.tps);
     let binary = tokio::task::spawn_blocking(binary::build).await.map_err(|error| Failure::new(error.to_string()))??;
     let (source, target) = start_servers(arguments).await?;
 

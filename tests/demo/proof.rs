@@ -1,13 +1,18 @@
 //! The proof that both ends hold the same rows, from the servers' own mouths and without the daemon.
 //!
-//! First MySQL's own `CHECKSUM TABLE`, and the number of rows. The manual promises equal checksums
-//! for equal rows only between servers that store rows alike, so between different releases a table
-//! whose checksums differ gets a second hearing: a SHA2-256 of every row over its values as text, in
-//! which every value is quoted or in hexadecimal and so keeps its limits, summed in two halves.
+//! First MySQL's own `CHECKSUM TABLE`, and the number of rows. It is not believed in two cases, in
+//! which a SHA2-256 of every row is taken instead, over its values as text, each of which is quoted or
+//! in hexadecimal and so keeps its limits, summed in two halves:
+//!
+//! * The checksums differ, and the releases too. The manual promises equal checksums for equal rows
+//!   only between servers that store rows alike.
+//! * The table has a JSON column, and an end is MySQL 5.7. There the checksum does not cover the
+//!   document: measured on 5.7.22, it varies from call to call while nothing writes, and was the same
+//!   in 195 of 200 calls for two tables with different documents.
 
 use mysql_async::Row;
 
-use crate::lab::{self, Failure, Server};
+use crate::lab::{self, Failure, Server, Version};
 use crate::shop::{DATABASE, TABLES};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,25 +33,40 @@ pub struct TableProof {
 /// Compares every table. Nothing may write to either end.
 pub async fn prove(source: &Server, target: &Server) -> Result<Vec<TableProof>, Failure> {
     require_tables(target).await?;
+    let doubtful = without_checksum(source, target).await;
     let (ours, theirs) =
-        tokio::join!(lab::checksum_tables(source, DATABASE, &TABLES), lab::checksum_tables(target, DATABASE, &TABLES),);
+        tokio::join!(lab::checksum_tables(source, DATABASE, &TABLES), lab::checksum_tables(target, DATABASE, &TABLES));
     let mut proofs = Vec::new();
     for table in TABLES {
-        let (source_rows, target_rows) = tokio::join!(lab::count(source, DATABASE, table), lab::count(target, DATABASE, table),);
-        let mut proof = TableProof {
-            table,
-            source_rows,
-            target_rows,
-            equal: source_rows == target_rows && ours[table] == theirs[table],
-            method: Method::Checksum,
+        let (source_rows, target_rows) = tokio::join!(lab::count(source, DATABASE, table), lab::count(target, DATABASE, table));
+        let (same_count, same_sum) = (source_rows == target_rows, ours[table] == theirs[table]);
+        let other_release = source.release() != target.release();
+        let method = if doubtful.iter().any(|name| name == table) || (!same_sum && other_release) {
+            Method::RowHashes
+        } else {
+            Method::Checksum
         };
-        if !proof.equal && source_rows == target_rows && source.release() != target.release() {
-            proof.equal = same_hashes(source, target, table).await?;
-            proof.method = Method::RowHashes;
-        }
-        proofs.push(proof);
+        let equal = same_count
+            && match method {
+                Method::Checksum => same_sum,
+                Method::RowHashes => same_hashes(source, target, table, source_rows).await?,
+            };
+        proofs.push(TableProof { table, source_rows, target_rows, equal, method });
     }
     Ok(proofs)
+}
+
+/// The tables whose checksum says nothing on one of the ends.
+async fn without_checksum(source: &Server, target: &Server) -> Vec<String> {
+    if source.version() != Version::V57 && target.version() != Version::V57 {
+        return Vec::new();
+    }
+    source
+        .query_rows(format!(
+            "SELECT DISTINCT table_name FROM information_schema.columns
+             WHERE table_schema = '{DATABASE}' AND data_type = 'json'"
+        ))
+        .await
 }
 
 async fn require_tables(target: &Server) -> Result<(), Failure> {
@@ -59,7 +79,9 @@ async fn require_tables(target: &Server) -> Result<(), Failure> {
     Err(Failure::new(format!("the target has no table {}", missing.join(", "))))
 }
 
-async fn same_hashes(source: &Server, target: &Server, table: &str) -> Result<bool, Failure> {
+/// Whether both ends have the same sums over the hashes of `rows` rows. A row that has no hash, because
+/// its text is too long for the server, makes them differ.
+async fn same_hashes(source: &Server, target: &Server, table: &str, rows: u64) -> Result<bool, Failure> {
     let columns: Vec<(String, String)> = source
         .query_rows(format!(
             "SELECT column_name, data_type FROM information_schema.columns
@@ -68,13 +90,15 @@ async fn same_hashes(source: &Server, target: &Server, table: &str) -> Result<bo
         .await;
     let values: Vec<String> = columns.iter().map(|(name, kind)| value(name, kind)).collect();
     let query = format!(
-        "SELECT CAST(SUM(CAST(CONV(LEFT(hash, 16), 16, 10) AS UNSIGNED)) AS CHAR),
+        "SELECT COUNT(hash),
+                CAST(SUM(CAST(CONV(LEFT(hash, 16), 16, 10) AS UNSIGNED)) AS CHAR),
                 CAST(SUM(CAST(CONV(SUBSTRING(hash, 17, 16), 16, 10) AS UNSIGNED)) AS CHAR)
          FROM (SELECT SHA2(CONCAT_WS(',', {}), 256) AS hash FROM `{DATABASE}`.`{table}`) AS hashed",
         values.join(", ")
     );
     let (ours, theirs) = tokio::join!(sums(source, &query), sums(target, &query));
-    Ok(ours? == theirs?)
+    let (ours, theirs) = (ours?, theirs?);
+    Ok(ours == theirs && ours.0 == rows)
 }
 
 /// A value as text that two releases write alike. NULL becomes a word without quotes.
@@ -93,7 +117,7 @@ fn value(name: &str, kind: &str) -> String {
     }
 }
 
-async fn sums(server: &Server, query: &str) -> Result<(String, String), Failure> {
+async fn sums(server: &Server, query: &str) -> Result<(u64, String, String), Failure> {
     let rows: Vec<Row> = server.query_rows(query).await;
     rows.into_iter()
         .next()

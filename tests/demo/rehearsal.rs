@@ -29,7 +29,7 @@ pub struct Rehearsal {
 
 /// The answer of `/cutover`.
 pub struct Verdict {
-    pub go: bool,
+    go: bool,
     checks: Vec<Check>,
 }
 
@@ -66,14 +66,10 @@ async fn position(source: &Server) -> Result<Position, Failure> {
 async fn drain(daemon: &mut Daemon, fence: &Position) -> Result<Status, Failure> {
     let deadline = Instant::now() + DRAIN_PATIENCE;
     loop {
-        daemon.check()?;
-        if let Some(status) = Status::fetch(daemon.port()).await? {
-            if let Some(error) = &status.error {
-                return Err(daemon.failure(&format!("the task stands still: {error}")));
-            }
-            if status.applied >= *fence {
-                return Ok(status);
-            }
+        if let Some(status) = daemon.status().await?
+            && status.applied >= *fence
+        {
+            return Ok(status);
         }
         if Instant::now() > deadline {
             return Err(daemon.failure(&format!("the source's last position is not applied after {DRAIN_PATIENCE:?}")));
@@ -110,7 +106,7 @@ impl Check {
 impl Verdict {
     /// Each gate with its evidence.
     pub fn print(&self) {
-        println!("cutover rehearsal: {}", self.word());
+        println!("cutover rehearsal: {}", self.in_short());
         for check in &self.checks {
             let sign = if check.ok { "ok" } else { "no" };
             let first = format!("  {sign}  {:<12} ", check.name);
@@ -118,7 +114,12 @@ impl Verdict {
         }
     }
 
-    pub fn word(&self) -> &'static str {
-        if self.go { "GO" } else { "NO-GO" }
+    /// `GO`, or the gates that say no.
+    pub fn in_short(&self) -> String {
+        if self.go {
+            return "GO".to_owned();
+        }
+        let closed: Vec<&str> = self.checks.iter().filter(|check| !check.ok).map(|check| check.name.as_str()).collect();
+        format!("NO-GO by {}", closed.join(", "))
     }
 }

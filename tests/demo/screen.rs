@@ -95,6 +95,15 @@ pub fn lag(seconds: Option<f64>) -> String {
     seconds.map_or_else(|| "unknown".to_owned(), |seconds| format!("{seconds:.1} s"))
 }
 
+/// `31 ms`, `4.2 s`
+pub fn span(duration: Duration) -> String {
+    if duration < Duration::from_secs(1) {
+        format!("{} ms", duration.as_millis())
+    } else {
+        format!("{:.1} s", duration.as_secs_f64())
+    }
+}
+
 /// `12,345,678`
 pub fn thousands(number: u64) -> String {
     let digits = number.to_string();

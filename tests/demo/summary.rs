@@ -2,7 +2,7 @@
 
 use crate::proof::{Method, TableProof};
 use crate::rehearsal::Rehearsal;
-use crate::screen::{lag, thousands};
+use crate::screen::{lag, span, thousands, wrapped};
 use crate::watch::Seen;
 
 pub struct Summary<'a> {
@@ -24,28 +24,16 @@ impl Summary<'_> {
         let copied = rehearsal.last.rows_copied;
         let rate = copied as f64 / seen.copy_took.as_secs_f64();
         println!("\n{}", self.title);
-        println!(
-            "  copied    {} rows in {:.1} s: {} rows/s",
-            thousands(copied),
-            seen.copy_took.as_secs_f64(),
-            thousands(rate as u64)
-        );
+        println!("  copied    {} rows in {}: {} rows/s", thousands(copied), span(seen.copy_took), thousands(rate as u64));
         println!(
             "  streamed  {} transactions, of {} that the writer committed in all",
             thousands(rehearsal.last.transactions),
             thousands(self.committed)
         );
-        println!(
-            "  lag       at most {}; drained {:.1} s after the last write",
-            lag(seen.highest_lag),
-            rehearsal.drained.as_secs_f64()
-        );
-        println!(
-            "  cutover   {}; stopped by SIGTERM in {:.1} s with exit code 0",
-            rehearsal.verdict.word(),
-            rehearsal.stopped.as_secs_f64()
-        );
-        println!("  proof     {}", self.method());
+        println!("  lag       at most {}; drained {} after the last write", lag(seen.highest_lag), span(rehearsal.drained));
+        println!("  cutover   {}", rehearsal.verdict.in_short());
+        println!("  stopped   by SIGTERM, in {}, with exit code 0", span(rehearsal.stopped));
+        println!("{}", wrapped("  proof     ", &self.method()));
         for pair in self.proofs.chunks(2) {
             let cells: Vec<String> = pair.iter().map(cell).collect();
             println!("    {}", cells.join("").trim_end());
@@ -60,7 +48,7 @@ impl Summary<'_> {
         if hashed.is_empty() {
             return all.to_owned();
         }
-        format!("{all};\n            SHA2 of every row for {}", hashed.join(", "))
+        format!("{all}; for {} SHA2 of every row instead", hashed.join(", "))
     }
 
     fn print_verdict(&self) {

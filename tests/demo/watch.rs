@@ -34,15 +34,10 @@ pub async fn follow(daemon: &mut Daemon, writer: &mut Writer, time: Option<Durat
     let mut poll = interval(POLL);
     for turn in 0_u64.. {
         poll.tick().await;
-        daemon.check()?;
         writer.check()?;
-        // Between our look and our question the daemon may have ended; then the next look says so.
-        let status = Status::fetch(daemon.port()).await?;
+        let status = daemon.status().await?;
         let elapsed = watch.began.elapsed();
         if let Some(status) = &status {
-            if let Some(error) = &status.error {
-                return Err(daemon.failure(&format!("the task stands still: {error}")));
-            }
             watch.note(status);
             if turn % SHOWN == 0 {
                 screen.show(elapsed, status, writer.committed());

@@ -13,8 +13,8 @@ const DATA: i32 = 65;
 async fn assert_stops(pair: &Pair, name: &str, unhandled: &str, code: &str) {
     pair.source
         .exec(format!(
-            "CREATE DATABASE {name}; USE {name}; CREATE TABLE t (id INT PRIMARY KEY, n INT, s VARCHAR(10)); \
-             INSERT INTO t VALUES (1, 1, 'a'), (2, 2, 'b')"
+            "CREATE DATABASE {name}; USE {name}; CREATE TABLE t (id INT PRIMARY KEY, n INT, s VARCHAR(10), d JSON); \
+             INSERT INTO t (id, n, s) VALUES (1, 1, 'a'), (2, 2, 'b')"
         ))
         .await;
     let mut task = pair.task(&[&format!("{name}.*")]);
@@ -41,7 +41,7 @@ async fn assert_stops(pair: &Pair, name: &str, unhandled: &str, code: &str) {
         let stopped = position_in(&said);
         assert!((before..=after).contains(&stopped), "{unhandled} stands between {before:?} and {after:?}: {said}");
         assert_eq!(ids(&pair.target, name).await, [1, 2, 3], "{unhandled}, {attempt}");
-        assert_eq!(columns(&pair.target, name).await, ["id", "n", "s"], "{unhandled}, {attempt}");
+        assert_eq!(columns(&pair.target, name).await, ["id", "n", "s", "d"], "{unhandled}, {attempt}");
         let rows: Vec<(i32, Option<String>)> = pair.target.query_rows(format!("SELECT n, s FROM {name}.t WHERE id = 1")).await;
         assert_eq!(rows, [(1, Some("a".to_owned()))], "{unhandled}, {attempt}");
         assert!(checkpoint(&pair.target, name).await <= before, "{unhandled}, {attempt}");
@@ -103,7 +103,7 @@ async fn a_change_logged_as_a_statement_stops_the_stream(route: Route) {
     let pair = Pair::start(route).await;
     for (name, dml) in [
         ("updates", "UPDATE t SET n = n + 1"),
-        ("inserts", "INSERT INTO t SELECT id + 10, n, s FROM t"),
+        ("inserts", "INSERT INTO t (id, n) SELECT id + 10, n FROM t"),
         ("deletes", "DELETE FROM t WHERE id = 1"),
     ] {
         let unhandled = format!("SET SESSION binlog_format = 'STATEMENT'; {dml}");
@@ -132,6 +132,39 @@ on_routes! { a_partial_row_image_stops_the_stream,
     mysql_97: Route::V97,
     mysql_80: Route::V80,
     mysql_57_without_gtid: Route::V57_TO_V80.without_gtid()
+}
+
+/// SQL takes a binary string into a document; no expression rebuilds it exactly.
+async fn a_document_that_cannot_be_written_stops_the_stream(route: Route) {
+    let pair = Pair::start(route).await;
+    let dml = "INSERT INTO t (id, d) VALUES (10, JSON_OBJECT('bytes', CAST('abc' AS BINARY)))";
+    assert_stops(&pair, "documents", dml, "value-unsupported").await;
+}
+
+on_routes! { a_document_that_cannot_be_written_stops_the_stream,
+    mysql_97: Route::V97,
+    mysql_57_without_gtid: Route::V57_TO_V80.without_gtid()
+}
+
+/// An application without strict mode stores an ENUM's empty error value; a strict session cannot.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_the_target_refuses_stops_the_task() {
+    let pair = Pair::start(Route::V80).await;
+    pair.source
+        .exec("CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY, e ENUM('a', 'b')); INSERT INTO shop.t VALUES (1, 'a')")
+        .await;
+    let mut ferry = Ferry::start(&pair.task(&["shop.*"]));
+    ferry.wait_streaming().await;
+    pair.source.exec("SET sql_mode = ''; INSERT INTO shop.t VALUES (2, 'neither'); INSERT INTO shop.t VALUES (3, 'b')").await;
+    for attempt in ["at first", "after a restart"] {
+        if attempt == "after a restart" {
+            ferry.restart();
+        }
+        assert_eq!(ferry.wait_end().await, DATA, "{attempt}");
+        let said = ferry.last_words();
+        assert!(said.contains("data-refused") && said.contains("shop.t") && said.contains("remedy: "), "{attempt}: {said}");
+        assert_eq!(pair.target.query_rows::<i32>("SELECT id FROM shop.t").await, [1], "{attempt}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
