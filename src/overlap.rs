@@ -25,6 +25,13 @@
 //! round; the target has `a` with the value, so `a`'s loss is not applied yet or `b`'s loss is. In the first case `b`'s gain
 //! comes later still and writes `b` whole; in the second `b` was written by the stream and its key stands on the target.
 //!
+//! That holds as long as both ends agree about what a unique value is, and nobody else writes to the target. It is not taken on
+//! trust, for a wrong guess would lose a row in silence: a row that a chunk left out for such a collision is *owed* by the stream.
+//! Let `q` be the source's position, read after the collision. Whatever a chunk or the stream has written so far is of a moment
+//! at or before `q`, and at `q` only one of `a` and `b` holds the value; so the events that tell them apart lie at or before `q`.
+//! When the stream has reached `q`, `b` has either been written by it or been buried. The chunk waits for that before it counts
+//! as copied, and a row that is neither stops the task.
+//!
 //! The gate makes "the moment its chunk is written" a moment: a chunk holds the gate shared from its look at the buried keys to
 //! its commit, a batch holds it exclusively from burying to its commit. It is fair, so neither side starves.
 //!
@@ -38,12 +45,13 @@
 //! above that changes nothing.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::RwLock;
+use tokio::sync::{RwLock, watch};
 
 use crate::model::change::KeyBytes;
-use crate::model::position::{Mark, Position};
+use crate::model::position::{Applied, FilePosition, Mark, Position};
 use crate::model::table::TableName;
 
 /// How a table's events are to be applied.
@@ -77,7 +85,7 @@ pub struct Overlap {
     /// Shared by chunks while they write, exclusive for a batch.
     pub gate: Arc<RwLock<()>>,
     burials: Mutex<Burials>,
-    stage: tokio::sync::watch::Sender<Stage>,
+    stage: watch::Sender<Stage>,
 }
 
 /// A read that has begun and whose rows are not yet written.
@@ -89,11 +97,7 @@ pub struct OpenRead<'a> {
 
 impl Overlap {
     pub fn new(stage: Stage) -> Self {
-        Self {
-            gate: Arc::new(RwLock::new(())),
-            burials: Mutex::new(Burials::default()),
-            stage: tokio::sync::watch::Sender::new(stage),
-        }
+        Self { gate: Arc::new(RwLock::new(())), burials: Mutex::new(Burials::default()), stage: watch::Sender::new(stage) }
     }
 
     fn burials(&self) -> std::sync::MutexGuard<'_, Burials> {
@@ -186,6 +190,41 @@ impl Drop for OpenRead<'_> {
 /// The overlap of every selected table; the set is fixed when copy and stream start.
 pub type Overlaps = HashMap<TableName, Arc<Overlap>>;
 
+/// How far the stream has come.
+#[derive(Debug, Clone)]
+pub struct Reach {
+    /// The end of the last event read.
+    pub read: watch::Receiver<FilePosition>,
+    /// Transactions handed on to the applier.
+    pub received: Arc<AtomicU64>,
+    pub applied: watch::Receiver<Applied>,
+}
+
+/// One look at it.
+#[derive(Debug, Clone)]
+pub struct Reached {
+    pub read: FilePosition,
+    /// Transactions that are read and not applied.
+    pub backlog: u64,
+    /// When none waits, everything that was read is applied, also what follows the last transaction: the end of a file, or
+    /// changes that are not ours.
+    pub applied: Applied,
+}
+
+impl Reach {
+    pub fn look(&self) -> Reached {
+        // In this order: the pump counts a transaction before it shows the position behind it.
+        let read = self.read.borrow().clone();
+        let received = self.received.load(Ordering::Acquire);
+        let mut applied = self.applied.borrow().clone();
+        let backlog = received.saturating_sub(applied.transactions);
+        if backlog == 0 && read.reaches(&applied.position.file) {
+            applied.position.file.clone_from(&read);
+        }
+        Reached { read, backlog, applied }
+    }
+}
+
 /// True when a stream that has reached `position` on server `server_uuid` has passed `mark`.
 pub fn passed(mark: &Mark, server_uuid: &str, position: &Position) -> bool {
     mark.server_uuid == server_uuid && position.file.reaches(&mark.file)
@@ -220,7 +259,6 @@ mod tests {
 
     #[test]
     fn a_mark_of_another_server_is_never_passed() {
-        use crate::model::position::FilePosition;
         let mark = Mark { server_uuid: "a".into(), file: FilePosition { file: "b.000001".into(), offset: 4 } };
         let far = Position { file: FilePosition { file: "b.000009".into(), offset: 4 }, ..Position::default() };
         assert!(passed(&mark, "a", &far));

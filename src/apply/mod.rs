@@ -39,7 +39,7 @@ use crate::overlap::Overlap;
 use crate::sql::statement::Statement;
 
 pub use merger::{Merger, merge};
-pub use writing::{Applied, Writing, write};
+pub use writing::{Writing, write};
 
 /// Bounds undo and the time of one commit. At four row changes a transaction, as sysbench writes them, it
 /// and `BATCH_TRANSACTIONS` are reached together.

@@ -9,20 +9,11 @@ use tokio_util::sync::CancellationToken;
 use super::Part;
 use crate::fault::Fault;
 use crate::model::phase::Phase;
-use crate::model::position::Position;
+use crate::model::position::Applied;
 use crate::observe::Observer;
 use crate::observe::metrics::{ApplyStage, Op, Throttled};
 use crate::target::writer::Writer;
 use crate::throttle::{Limits, Pace};
-
-/// The last committed batch, for everybody who wants to know.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Applied {
-    pub position: Position,
-    pub transactions: u64,
-    /// When the source committed its last transaction, by the source's clock.
-    pub at_micros: u64,
-}
 
 /// What the writer's loop works with.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ pub struct Arguments {
 }
 
 pub(super) fn run(_: &Arguments) -> Result<Exit, Failure> {
-    let remedy = "stop writes on the source, wait until GET /cutover says GO, compare CHECKSUM TABLE on both \
-                  clusters, stop the daemon, and point the application at the target";
+    let remedy = "stop writes on the source, wait until every check of GET /cutover but the last is ok, compare \
+                  the rows of both clusters, stop the daemon, and point the application at the target";
     Err(Failure::new(Exit::Internal, "this version has no cutover command yet", remedy))
 }

@@ -20,6 +20,6 @@ pub struct Arguments {
 
 pub(super) fn run(_: &Arguments) -> Result<Exit, Failure> {
     let remedy = "stop writes on the source, wait until GET /cutover shows no backlog, and compare the \
-                  output of CHECKSUM TABLE on both clusters";
+                  rows of both clusters with a tool of your own";
     Err(Failure::new(Exit::Internal, "this version has no verify command yet", remedy))
 }

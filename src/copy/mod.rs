@@ -9,7 +9,8 @@
 //! The argument is [`crate::overlap`]'s: a chunk only fills in what the stream has not touched. It needs three things from
 //! here. (1) The fence was passed before the first read of this process ([`crate::source::fence`]): the conductor sees to it.
 //! (2) Each read is registered before it begins and until its rows are written ([`Overlap::open_read`]). (3) The look at the
-//! buried keys, the insert and the commit happen under the table's gate.
+//! buried keys, the insert and the commit happen under the table's gate. And it is checked: a row that was left out for a unique
+//! value, and that the stream does not bring, stops the task before its range gets a line in the ledger.
 //!
 //! *Ranges tile the key space*: they are half-open, each begins where the last ended, and the server computes and compares the
 //! bounds ([`crate::sql::probe`]). The last ends at the last key of the moment when the copy began; later rows come by the stream.
@@ -45,7 +46,7 @@ use crate::fault::{Code, Fault};
 use crate::model::Bytes;
 use crate::model::table::Table;
 use crate::observe::Observer;
-use crate::overlap::Overlap;
+use crate::overlap::{Overlap, Reach};
 use crate::source::facts::Facts;
 use crate::throttle::Limits;
 use plan::Plan;
@@ -108,6 +109,8 @@ pub struct Copying {
     pub paused: watch::Receiver<bool>,
     pub observer: Observer,
     pub progress: Arc<Progress>,
+    /// How far the stream has come; `None` without one.
+    pub reach: Option<Reach>,
 }
 
 /// Copies every pending table. Dropping the future is safe at any point: what is not committed is rolled back by the target.

@@ -52,18 +52,18 @@ impl Copying {
         }
     }
 
-    /// Rows were written; `new` of them were not there before.
-    pub(super) fn wrote(&self, name: &TableName, new: u64, bytes: u64) {
-        self.observer.metrics().copy_rows.inc_by(new);
+    /// Rows were read, and are on the target now, by the copy or by the stream.
+    pub(super) fn wrote(&self, name: &TableName, rows: u64, bytes: u64) {
+        self.observer.metrics().copy_rows.inc_by(rows);
         self.observer.metrics().copy_bytes.inc_by(bytes);
         let name = name.to_string();
         self.observer.update(|snapshot| {
-            snapshot.copy.rows += new;
+            snapshot.copy.rows += rows;
             snapshot.copy.bytes += bytes;
             if let Ok(at) = snapshot.tables.binary_search_by(|table| table.name.cmp(&name))
                 && let Some(table) = snapshot.tables.get_mut(at)
             {
-                table.rows_copied += new;
+                table.rows_copied += rows;
                 table.bytes_copied += bytes;
             }
         });

@@ -20,7 +20,7 @@ use crate::source::{self, facts, rows};
 use crate::sql::dml::{Collision, Inserts, Shapes};
 use crate::sql::{probe, qualified};
 use crate::target;
-use crate::target::chunk::Ledger;
+use crate::target::chunk::{Fill, Ledger};
 
 const STATEMENT_BYTES: usize = 1024 * 1024;
 /// In seconds; a server that has a long transaction open on the table is left alone after this.
@@ -59,9 +59,11 @@ pub async fn copy(copying: &Copying, pending: &Pending) -> Result<(), Fault> {
             for row in &piece.rows {
                 inserts.push(&row.values);
             }
-            let new = ledger.write(&inserts.finish(), piece.bytes, None).await?;
-            copying.wrote(&table.name, new, piece.bytes as u64);
-            copying.pace(0, piece.rows.len() as u64, piece.bytes as u64).await;
+            let (rows, bytes) = (piece.rows.len() as u64, piece.bytes as u64);
+            let fill = Fill { shapes: &shapes, statements: &inserts.finish(), keys: Vec::new(), rows, bytes };
+            ledger.write(&fill, None).await?;
+            copying.wrote(&table.name, rows, bytes);
+            copying.pace(0, rows, bytes).await;
         }
         ledger.snapshot(&mark).await
     };

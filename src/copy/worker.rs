@@ -1,7 +1,7 @@
 //! One worker: cut, read, write, until the plan is over. Thin: [`super::plan`] decides.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, mpsc};
 
@@ -9,6 +9,7 @@ use super::plan::{Plan, Range, Turn, encode};
 use super::{Copying, Pending};
 use crate::conn::Purpose;
 use crate::fault::{Class, Code, Fault};
+use crate::model::change::KeyBytes;
 use crate::model::position::Mark;
 use crate::model::table::{Key, RowKey};
 use crate::observe::snapshot::TableState;
@@ -19,12 +20,15 @@ use crate::sql::dml::{Collision, Inserts, Shapes};
 use crate::sql::probe;
 use crate::sql::statement::Statement;
 use crate::target;
-use crate::target::chunk::{Ledger, Line};
+use crate::target::chunk::{Fill, Ledger, Line};
 
 /// Statements of the copy grow to about this.
 const STATEMENT_BYTES: usize = 1024 * 1024;
 /// A transaction that another one forced back is tried again at once; more often than this, something else is wrong.
 const ATTEMPTS: u32 = 10;
+
+/// How often a worker that waits for the stream looks where it is.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// A worker's two sessions.
 struct Sessions {
@@ -49,7 +53,7 @@ pub async fn work(copying: Copying, plan: Arc<Plan>, turn: Arc<Notify>) -> Resul
                 // What the others do is announced after each step, so nothing is missed between the look and the wait.
                 tokio::select! {
                     () = changed => {}
-                    () = tokio::time::sleep(std::time::Duration::from_millis(50)) => {}
+                    () = tokio::time::sleep(Duration::from_millis(50)) => {}
                 }
                 continue;
             }
@@ -140,47 +144,53 @@ async fn chunk(
     // From before the read begins until its rows are written: see `overlap`.
     let open_read = pending.overlap.open_read();
     let (sender, mut pieces) = mpsc::channel(1);
-    let target = &mut sessions.target;
-    let source = &mut sessions.source;
+    let (source, target) = (&mut sessions.source, &mut sessions.target);
     let reading = async {
         let sender = sender;
         rows::read(source, table, query, copying.settings.chunk_bytes.in_memory(), &sender).await
     };
+    let shapes = Shapes::new(table);
+    let line = range.map(|range| (range.after.as_ref().map(encode), encode(&range.upto)));
+    let line = line.as_ref().map(|(after, upto)| Line { after: after.as_deref(), upto });
     let writing = async {
-        let (mut rows, mut bytes) = (0, 0);
+        let (mut rows, mut bytes, mut owed) = (0, 0, Vec::new());
         while let Some(piece) = pieces.recv().await {
             rows += piece.rows.len() as u64;
             bytes += piece.bytes as u64;
-            write(copying, pending, range, &piece, target).await?;
+            let line = line.filter(|_| piece.last && owed.is_empty());
+            owed.extend(write(copying, pending, &shapes, &piece, line, target).await?);
             copying.pace(0, piece.rows.len() as u64, piece.bytes as u64).await;
         }
-        Ok((rows, bytes))
+        Ok((rows, bytes, owed))
     };
-    let ((), counted) = tokio::try_join!(reading, writing)?;
+    let ((), (rows, bytes, owed)) = tokio::try_join!(reading, writing)?;
+    if !owed.is_empty() {
+        settle(copying, pending, &shapes, &owed, sessions).await?;
+        if let Some(line) = line {
+            ledger(copying, pending, &mut sessions.target).line(line).await?;
+        }
+    }
     drop(open_read);
-    Ok(counted)
+    Ok((rows, bytes))
 }
 
-/// Writes one piece: all of it that the stream has not decided about, and the ledger's line when it is the range's last.
+/// Writes one piece: all of it that the stream has not decided about. Returns the keys that the stream owes.
 async fn write(
     copying: &Copying,
     pending: &Pending,
-    range: Option<&Range>,
+    shapes: &Shapes,
     piece: &Piece,
+    line: Option<Line<'_>>,
     conn: &mut target::Conn,
-) -> Result<(), Fault> {
-    let shapes = Shapes::new(&pending.table);
-    let after = range.and_then(|range| range.after.as_ref()).map(encode);
-    let upto = range.map(|range| encode(&range.upto));
+) -> Result<Vec<KeyBytes>, Fault> {
     for attempt in 1.. {
         let _gate = pending.overlap.gate.read().await;
-        let statements = statements(pending, &shapes, piece);
-        let line = upto.as_ref().filter(|_| piece.last).map(|upto| Line { after: after.as_deref(), upto });
-        let mut ledger = ledger(copying, pending, conn);
-        match ledger.write(&statements, piece.bytes, line).await {
-            Ok(new) => {
-                copying.wrote(&pending.table.name, new, piece.bytes as u64);
-                return Ok(());
+        let (statements, keys) = statements(pending, shapes, piece);
+        let fill = Fill { shapes, statements: &statements, keys, rows: piece.rows.len() as u64, bytes: piece.bytes as u64 };
+        match ledger(copying, pending, conn).write(&fill, line).await {
+            Ok(owed) => {
+                copying.wrote(&pending.table.name, fill.rows, fill.bytes);
+                return Ok(owed);
             }
             Err(fault) if attempt < ATTEMPTS && fault.code.class() == Some(Class::Other) => {
                 tracing::debug!(table = %pending.table.name, %fault, "chunk is written again");
@@ -192,15 +202,46 @@ async fn write(
     Err(Fault::new(Code::Internal, "attempts never end"))
 }
 
-fn statements(pending: &Pending, shapes: &Shapes, piece: &Piece) -> Vec<Statement> {
+fn statements<'p>(pending: &Pending, shapes: &Shapes, piece: &'p Piece) -> (Vec<Statement>, Vec<&'p [u8]>) {
     let mut inserts = Inserts::new(shapes, Collision::Keep, None, STATEMENT_BYTES);
+    let mut keys = Vec::with_capacity(piece.rows.len());
     let buried = pending.overlap.has_burials();
     for row in &piece.rows {
         if !buried || !pending.overlap.is_buried(&row.key) {
             inserts.push(&row.values);
+            keys.push(row.key.as_slice());
         }
     }
-    inserts.finish()
+    (inserts.finish(), keys)
+}
+
+/// Waits until the stream must have decided about each of these keys, and stops when it has not: see `overlap`. The chunk's read is
+/// still registered, so no burial has been forgotten.
+async fn settle(
+    copying: &Copying,
+    pending: &Pending,
+    shapes: &Shapes,
+    owed: &[KeyBytes],
+    sessions: &mut Sessions,
+) -> Result<(), Fault> {
+    if let Some(reach) = &copying.reach {
+        let position = facts::position(&copying.facts, &mut sessions.source).await?;
+        while !reach.look().applied.position.file.reaches(&position.file) {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+    let _gate = pending.overlap.gate.read().await;
+    let owed: Vec<&[u8]> = owed.iter().map(|key| &**key).filter(|key| !pending.overlap.is_buried(key)).collect();
+    let lost = ledger(copying, pending, &mut sessions.target).absent(shapes, &owed).await?;
+    if lost.is_empty() {
+        return Ok(());
+    }
+    let detail = format!(
+        "{}: {} rows of the source do not fit in: other rows on the target hold their unique values",
+        pending.table.name,
+        lost.len()
+    );
+    Err(Fault::new(Code::DataRefused, detail))
 }
 
 /// Every chunk is written: the mark is the source's position now, after the last read.

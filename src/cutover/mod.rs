@@ -55,8 +55,7 @@ pub fn verdict(snapshot: &Snapshot) -> Verdict {
         gate(
             "verification",
             snapshot.verified_at.is_some(),
-            "not verified: this version does not compare rows by itself; compare with CHECKSUM TABLE while writes are stopped"
-                .to_owned(),
+            "not verified: this version does not compare rows by itself; compare both ends while writes are stopped".to_owned(),
         ),
     ])
 }

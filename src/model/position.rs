@@ -55,6 +55,16 @@ pub struct Mark {
     pub file: FilePosition,
 }
 
+/// The last committed batch, for everybody who wants to know.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Applied {
+    pub position: Position,
+    /// Transactions since this lane began.
+    pub transactions: u64,
+    /// When the source committed its last transaction, by the source's clock.
+    pub at_micros: u64,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

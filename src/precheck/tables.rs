@@ -6,7 +6,7 @@ use super::source::Found as Source;
 use super::target::Found as Target;
 use super::{Item, Wish};
 use crate::fault::{Code, Fault, Side};
-use crate::model::table::ColumnKind;
+use crate::model::table::{ColumnKind, TableName};
 use crate::source::catalog;
 use crate::source::facts;
 use crate::{source, target};
@@ -121,7 +121,28 @@ fn describe_list(found: &[String], none: &str) -> String {
     if found.is_empty() { none.to_owned() } else { name_some(found) }
 }
 
-async fn on_target(from: &Source, to: &mut Target, wish: &Wish<'_>, items: &mut Vec<Item>) -> Result<(), Fault> {
+/// In what tables that are on both ends differ.
+async fn differences(from: &mut Source, to: &mut Target, names: &[TableName]) -> Result<Vec<String>, Fault> {
+    let schemas: BTreeSet<&str> = names.iter().map(|name| name.schema.as_str()).collect();
+    let mut different = Vec::new();
+    for schema in schemas {
+        let theirs = catalog::describe(Side::Source, &mut from.conn, schema).await?;
+        let ours = catalog::describe(Side::Target, &mut to.conn, schema).await?;
+        for name in names.iter().filter(|name| name.schema == schema) {
+            match (ours.get(name), theirs.get(name)) {
+                (Some(Ok(ours)), Some(Ok(theirs))) => different.extend(
+                    ours.difference(theirs).map(|difference| format!("{name}, target (here) and source (there): {difference}")),
+                ),
+                (Some(Err(fault)), _) => different.push(format!("on the target: {}", fault.detail)),
+                // What the source's table is not good for has an item of its own; what is gone again is created.
+                (_, Some(Err(_)) | None) | (None, _) => {}
+            }
+        }
+    }
+    Ok(different)
+}
+
+async fn on_target(from: &mut Source, to: &mut Target, wish: &Wish<'_>, items: &mut Vec<Item>) -> Result<(), Fault> {
     if to.resumed {
         items.push(Item::pass("target.tables", "the task is being resumed"));
         return Ok(());
@@ -151,6 +172,15 @@ async fn on_target(from: &Source, to: &mut Target, wish: &Wish<'_>, items: &mut 
             name_some(&missing),
             "the tables are not on the target: create them, or set migrate.schema = true",
         ));
+    }
+    let shared: Vec<TableName> = there
+        .iter()
+        .map(|listed| listed.name.clone())
+        .filter(|name| from.tables.iter().any(|source| source.name == *name))
+        .collect();
+    let different = differences(from, to, &shared).await?;
+    if !different.is_empty() {
+        items.push(Item::fail("target.definitions", name_some(&different), Code::SchemaMismatch.remedy()));
     }
     if target::has_triggers(&mut to.conn, &there.iter().map(|listed| listed.name.clone()).collect::<Vec<_>>()).await? {
         items.push(Item::fail(

@@ -9,7 +9,7 @@ use tokio::sync::{Semaphore, mpsc, watch as channel};
 use tokio::task::JoinSet;
 
 use super::{Replicator, watch};
-use crate::apply::{self, Applied, Merger, Writing};
+use crate::apply::{self, Merger, Writing};
 use crate::checkpoint::Checkpoint;
 use crate::conn::Purpose;
 use crate::copy::{self, Copying, Pending, Progress};
@@ -17,10 +17,10 @@ use crate::fault::{Code, Fault, Side};
 use crate::model::change::StreamItem;
 use crate::model::event::Framed;
 use crate::model::phase::Phase;
-use crate::model::position::{FilePosition, Mark};
+use crate::model::position::{Applied, FilePosition, Mark};
 use crate::model::table::{Table, TableName};
 use crate::observe::snapshot::{Position as ShownPosition, TableProgress, TableState};
-use crate::overlap::{Overlap, Overlaps, Stage, passed};
+use crate::overlap::{Overlap, Overlaps, Reach, Stage, passed};
 use crate::schema;
 use crate::source::binlog::{self, Start};
 use crate::source::facts::{self, Facts};
@@ -86,14 +86,14 @@ impl Voyage {
         let complete = chart.overlaps.values().all(|overlap| watch::is_complete(overlap, &chart.facts.uuid, position));
         replicator.enter(if complete { Phase::Stream } else { Phase::Copy });
         let mut crew = JoinSet::new();
-        let copying = charter.migrate.copy() && !chart.pending.is_empty();
-        if copying {
-            let work = copy::copy(copying_of(replicator, &chart, epoch), chart.pending.clone());
+        let reach = match charter.migrate.stream() {
+            true => Some(set_up_lane(replicator, &chart, &checkpoint, writer, &mut crew).await?),
+            false => None,
+        };
+        if charter.migrate.copy() && !chart.pending.is_empty() {
+            let work = copy::copy(copying_of(replicator, &chart, epoch, reach), chart.pending.clone());
             crew.spawn(async move { (Hand::Copy, work.await) });
-        }
-        if charter.migrate.stream() {
-            set_up_lane(replicator, &chart, &checkpoint, writer, &mut crew).await?;
-        } else if !copying {
+        } else if reach.is_none() {
             return Ok(());
         }
         replicator.observer.update(|snapshot| snapshot.retries.last = None);
@@ -148,7 +148,7 @@ enum Hand {
     Guard,
 }
 
-fn copying_of(replicator: &Replicator, chart: &Chart, epoch: u64) -> Copying {
+fn copying_of(replicator: &Replicator, chart: &Chart, epoch: u64, reach: Option<Reach>) -> Copying {
     let charter = &replicator.charter;
     Copying {
         source: charter.source.clone(),
@@ -161,6 +161,7 @@ fn copying_of(replicator: &Replicator, chart: &Chart, epoch: u64) -> Copying {
         paused: replicator.knobs.paused.subscribe(),
         observer: replicator.observer.clone(),
         progress: Arc::new(Progress::new(Instant::now())),
+        reach,
     }
 }
 
@@ -170,7 +171,7 @@ async fn set_up_lane(
     checkpoint: &Checkpoint,
     writer: writer::Writer,
     crew: &mut JoinSet<(Hand, Result<(), Fault>)>,
-) -> Result<(), Fault> {
+) -> Result<Reach, Fault> {
     let charter = &replicator.charter;
     let start = if chart.facts.has_gtids() {
         Start::Gtids(checkpoint.position.gtids.clone())
@@ -184,7 +185,8 @@ async fn set_up_lane(
     let (parts, received_parts) = mpsc::channel(PARTS);
     let received = Arc::new(AtomicU64::new(0));
     let (read, read_position) = channel::channel(FilePosition::default());
-    let lane = Lane { items, budget: Arc::new(Semaphore::new(stream::BUDGET_KIB)), received: Arc::clone(&received), read };
+    let reach = Reach { read: read_position, received: Arc::clone(&received), applied: applied.subscribe() };
+    let lane = Lane { items, budget: Arc::new(Semaphore::new(stream::BUDGET_KIB)), received, read };
     let observer = replicator.observer.clone();
     let pump = stream::pump(reader, assembler, lane, observer.clone());
     let uuid = chart.facts.uuid.clone();
@@ -197,7 +199,7 @@ async fn set_up_lane(
             phase: replicator.knobs.phase.subscribe(),
             limits: replicator.knobs.limits.subscribe(),
             paused: replicator.knobs.paused.subscribe(),
-            applied: applied.clone(),
+            applied,
             observer: observer.clone(),
             stop: replicator.stop.clone(),
         },
@@ -208,9 +210,7 @@ async fn set_up_lane(
         source: charter.source.clone(),
         facts: Arc::clone(&chart.facts),
         overlaps: Arc::clone(&chart.overlaps),
-        applied: applied.subscribe(),
-        read: read_position,
-        received,
+        reach: reach.clone(),
         observer,
         phases,
     });
@@ -228,7 +228,7 @@ async fn set_up_lane(
         }
         (Hand::Watch, Ok(()))
     });
-    Ok(())
+    Ok(reach)
 }
 
 /// Reads both ends: what server this is, what the ledger says, what the tables are.

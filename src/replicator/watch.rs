@@ -2,23 +2,22 @@
 //!
 //! Lag is measured by positions, not by clocks: each second the source's position is written down with our own time; the lag is
 //! the age of the oldest such position that has not been reached yet. An idle source is no lag, a wrong clock on either side
-//! changes nothing, and when the source cannot be asked the lag is unknown, not zero.
+//! changes nothing, and when the source cannot be asked the lag is unknown, not zero. So it is after a start, until the first of
+//! these positions is reached. A lag of less than a second is shown as zero; the backlog says whether there is any.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, watch as channel};
+use tokio::sync::mpsc;
 
-use crate::apply::Applied;
 use crate::conn::{Endpoint, Purpose};
 use crate::fault::Fault;
 use crate::model::phase::Phase;
-use crate::model::position::{FilePosition, Position};
+use crate::model::position::{Applied, FilePosition, Position};
 use crate::observe::Observer;
 use crate::observe::snapshot::{Snapshot, TableState};
-use crate::overlap::{Overlap, Overlaps, Stage, passed};
+use crate::overlap::{Overlap, Overlaps, Reach, Reached, Stage, passed};
 use crate::source;
 use crate::source::facts::{self, Facts};
 use crate::target;
@@ -34,38 +33,43 @@ pub struct Watch {
     pub source: Endpoint,
     pub facts: Arc<Facts>,
     pub overlaps: Arc<Overlaps>,
-    pub applied: channel::Receiver<Applied>,
-    pub read: channel::Receiver<FilePosition>,
-    pub received: Arc<AtomicU64>,
+    pub reach: Reach,
     pub observer: Observer,
     pub phases: mpsc::Sender<Phase>,
 }
 
 /// Positions of the source that have not been reached, oldest first.
 #[derive(Debug, Default)]
-pub struct Milestones(VecDeque<(Instant, FilePosition)>);
+pub struct Milestones {
+    ahead: VecDeque<(Instant, FilePosition)>,
+    /// Whether one of ours was reached already.
+    known: bool,
+}
 
 impl Milestones {
     pub fn note(&mut self, now: Instant, position: FilePosition) {
-        if self.0.back().is_none_or(|(_, last)| *last != position) {
-            if self.0.len() >= SAMPLES {
+        if self.ahead.back().is_none_or(|(_, last)| *last != position) {
+            if self.ahead.len() >= SAMPLES {
                 // Keep the oldest and every other one behind it.
                 let mut keep = false;
-                self.0.retain(|_| {
+                self.ahead.retain(|_| {
                     keep = !keep;
                     keep
                 });
             }
-            self.0.push_back((now, position));
+            self.ahead.push_back((now, position));
         }
     }
 
-    /// How old the oldest position is that `reached` has not reached; zero when there is none.
-    pub fn lag(&mut self, now: Instant, reached: &FilePosition) -> Duration {
-        while self.0.front().is_some_and(|(_, position)| reached.reaches(position)) {
-            self.0.pop_front();
+    /// How old the oldest position is that `reached` has not reached; zero when there is none. Unknown until the first one is
+    /// reached: what we are behind by when we begin is older than anything that we have written down.
+    pub fn lag(&mut self, now: Instant, reached: &FilePosition) -> Option<Duration> {
+        while self.ahead.front().is_some_and(|(_, position)| reached.reaches(position)) {
+            self.ahead.pop_front();
+            self.known = true;
         }
-        self.0.front().map_or(Duration::ZERO, |(noted, _)| now.saturating_duration_since(*noted))
+        let oldest = self.ahead.front().map_or(Duration::ZERO, |(noted, _)| now.saturating_duration_since(*noted));
+        self.known.then_some(oldest)
     }
 }
 
@@ -109,7 +113,7 @@ pub async fn watch(watch: Watch) -> Result<(), Fault> {
         tick.tick().await;
         let position = facts::position(&watch.facts, &mut conn).await?;
         let now = Instant::now();
-        let (read, backlog, applied) = watch.reached();
+        let Reached { read, backlog, applied } = watch.reach.look();
         to_read.note(now, position.file.clone());
         to_apply.note(now, position.file.clone());
         let read_lag = to_read.lag(now, &read);
@@ -123,8 +127,8 @@ pub async fn watch(watch: Watch) -> Result<(), Fault> {
         watch.observer.update(|snapshot| {
             snapshot.source.position = shown(&position);
             snapshot.applied = shown(&applied.position);
-            snapshot.read_lag_seconds = Some(read_lag.as_secs_f64());
-            snapshot.lag_seconds = Some(lag.as_secs_f64());
+            snapshot.read_lag_seconds = read_lag.map(|lag| lag.as_secs_f64());
+            snapshot.lag_seconds = lag.map(|lag| lag.as_secs_f64());
             snapshot.backlog_transactions = backlog;
             snapshot.backlog_bytes = backlog_bytes;
             snapshot.stream.transactions_per_second = rate(counts.transactions, before.1.transactions);
@@ -157,20 +161,6 @@ pub fn is_complete(overlap: &Overlap, server_uuid: &str, position: &Position) ->
 }
 
 impl Watch {
-    /// What is read, how many transactions wait, and what is applied. When none waits, everything that was read is applied, also
-    /// what follows the last transaction: the end of a file, or changes that are not ours.
-    fn reached(&self) -> (FilePosition, u64, Applied) {
-        // In this order: see the pump.
-        let read = self.read.borrow().clone();
-        let received = self.received.load(Ordering::Acquire);
-        let mut applied = self.applied.borrow().clone();
-        let backlog = received.saturating_sub(applied.transactions);
-        if backlog == 0 && read.reaches(&applied.position.file) {
-            applied.position.file.clone_from(&read);
-        }
-        (read, backlog, applied)
-    }
-
     /// Updates each table's state; true when every table is copied and past its overlap.
     fn tables(&self, applied: &Applied) -> bool {
         let states: Vec<(String, Option<TableState>)> = self
@@ -207,7 +197,7 @@ impl Watch {
         }
         // In this order: what is settled now is in the applied position that is read after it.
         let settled: Vec<_> = self.overlaps.values().map(|overlap| (overlap, overlap.settled())).collect();
-        let applied = self.applied.borrow().position.gtids.clone();
+        let applied = self.reach.applied.borrow().position.gtids.clone();
         if facts::executed(conn).await?.contains_all(&applied) {
             for (overlap, clock) in settled {
                 overlap.forget(clock);
@@ -232,20 +222,21 @@ mod tests {
         for second in 0..10 {
             milestones.note(later(second), at(100));
         }
-        assert_eq!(milestones.lag(later(10), &at(100)), Duration::ZERO);
+        assert_eq!(milestones.lag(later(10), &at(99)), None, "how old the rest is, nobody has seen");
+        assert_eq!(milestones.lag(later(10), &at(100)), Some(Duration::ZERO));
         milestones.note(later(11), at(200));
         milestones.note(later(12), at(300));
-        assert_eq!(milestones.lag(later(15), &at(150)), Duration::from_secs(4));
-        assert_eq!(milestones.lag(later(15), &at(200)), Duration::from_secs(3));
+        assert_eq!(milestones.lag(later(15), &at(150)), Some(Duration::from_secs(4)));
+        assert_eq!(milestones.lag(later(15), &at(200)), Some(Duration::from_secs(3)));
     }
 
     #[test]
     fn a_long_lag_keeps_its_oldest_milestone() {
-        let (mut milestones, start) = (Milestones::default(), Instant::now());
+        let (mut milestones, start) = (Milestones { known: true, ..Milestones::default() }, Instant::now());
         for second in 0..10_000_u64 {
             milestones.note(start + Duration::from_secs(second), at(second + 10));
         }
-        assert!(milestones.0.len() <= SAMPLES);
-        assert_eq!(milestones.lag(start + Duration::from_secs(10_000), &at(4)), Duration::from_secs(10_000));
+        assert!(milestones.ahead.len() <= SAMPLES);
+        assert_eq!(milestones.lag(start + Duration::from_secs(10_000), &at(4)), Some(Duration::from_secs(10_000)));
     }
 }

@@ -15,7 +15,7 @@ use crate::model::table::{ColumnKind, Key, Table};
 use crate::model::value::Value;
 
 /// Keys in one `IN` list: enough that the statement's own cost vanishes, few enough for every server's range optimizer.
-const KEYS_PER_DELETE: usize = 2_000;
+pub const KEYS_PER_STATEMENT: usize = 2_000;
 
 /// Why a row cannot be written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -90,6 +90,20 @@ impl KeyCondition {
 fn by_parts(table: &Table, key: &[usize]) -> bool {
     let kinds = key.iter().filter_map(|index| table.columns.get(*index)).map(|column| column.kind);
     key.len() > 1 && kinds.into_iter().any(|kind| matches!(kind, ColumnKind::Enum | ColumnKind::Set | ColumnKind::Bit))
+}
+
+/// How many of these keys, spelled by [`write_key`], stand in the table. At most [`KEYS_PER_STATEMENT`] of them.
+pub fn count_keys(shapes: &Shapes, keys: &[&[u8]]) -> Vec<u8> {
+    let condition = &shapes.delete.condition;
+    let mut text = format!("SELECT COUNT(*) FROM {} WHERE {}", shapes.name, condition.before).into_bytes();
+    for (at, key) in keys.iter().enumerate() {
+        if at > 0 {
+            text.extend_from_slice(condition.separator.as_bytes());
+        }
+        text.extend_from_slice(key);
+    }
+    text.extend_from_slice(condition.after.as_bytes());
+    text
 }
 
 /// A DELETE by keys, but for the keys.
@@ -177,7 +191,7 @@ pub fn deletes<'k>(shape: &Delete, keys: impl Iterator<Item = &'k [u8]>, strict:
         *count = 0;
     };
     for key in keys {
-        if count > 0 && (text.len() + key.len() > limit || count as usize >= KEYS_PER_DELETE) {
+        if count > 0 && (text.len() + key.len() > limit || count as usize >= KEYS_PER_STATEMENT) {
             close(&mut text, &mut count);
         }
         text.extend_from_slice(if count == 0 { &shape.head } else { shape.condition.separator.as_bytes() });

@@ -46,7 +46,6 @@ pub const CREATE: [&str; 4] = [
        `table_name` VARCHAR(64) NOT NULL,
        `after_key` MEDIUMBLOB NULL COMMENT 'the range is (after_key, upto_key]',
        `upto_key` MEDIUMBLOB NOT NULL,
-       `rows_copied` BIGINT UNSIGNED NOT NULL,
        KEY `by_table` (`task`, `schema_name`, `table_name`)
      ) ENGINE=InnoDB",
 ];
@@ -163,9 +162,9 @@ pub fn hold_table(task: &str, epoch: u64, name: &TableName) -> String {
     format!("SELECT 1 FROM `polarferry`.`tables` WHERE {} AND `epoch`={epoch} FOR UPDATE", of_table(task, name))
 }
 
-pub fn insert_chunk(task: &str, name: &TableName, after: Option<&[u8]>, upto: &[u8], rows: u64) -> Vec<u8> {
+pub fn insert_chunk(task: &str, name: &TableName, after: Option<&[u8]>, upto: &[u8]) -> Vec<u8> {
     let mut out = format!(
-        "INSERT INTO `polarferry`.`chunks` (`task`,`schema_name`,`table_name`,`after_key`,`upto_key`,`rows_copied`) VALUES ({},{},{},",
+        "INSERT INTO `polarferry`.`chunks` (`task`,`schema_name`,`table_name`,`after_key`,`upto_key`) VALUES ({},{},{},",
         quoted(task),
         quoted(&name.schema),
         quoted(&name.table)
@@ -177,7 +176,7 @@ pub fn insert_chunk(task: &str, name: &TableName, after: Option<&[u8]>, upto: &[
     }
     out.push(b',');
     super::literal::write_quoted(&mut out, upto);
-    out.extend_from_slice(format!(",{rows})").as_bytes());
+    out.push(b')');
     out
 }
 

@@ -8,8 +8,10 @@ use mysql_async::prelude::Queryable;
 
 use super::{diagnose, execute, run};
 use crate::fault::{Code, Fault};
+use crate::model::change::KeyBytes;
 use crate::model::position::Mark;
 use crate::model::table::TableName;
+use crate::sql::dml::{self, KEYS_PER_STATEMENT, Shapes};
 use crate::sql::qualified;
 use crate::sql::state as sql;
 use crate::sql::statement::Statement;
@@ -17,8 +19,21 @@ use crate::sql::statement::Statement;
 /// Bounds the undo of one transaction.
 const ROWS_PER_DELETE: u64 = 20_000;
 
-/// What a chunk's transaction writes besides rows.
-#[derive(Debug, Clone)]
+/// Some of a chunk's rows.
+#[derive(Debug)]
+pub struct Fill<'a> {
+    pub shapes: &'a Shapes,
+    /// Inserts that leave a row which is there as it is.
+    pub statements: &'a [Statement],
+    /// The key of each row in them.
+    pub keys: Vec<&'a [u8]>,
+    /// Rows and bytes as they were read.
+    pub rows: u64,
+    pub bytes: u64,
+}
+
+/// A range of the ledger.
+#[derive(Debug, Clone, Copy)]
 pub struct Line<'a> {
     pub after: Option<&'a [u8]>,
     pub upto: &'a [u8],
@@ -34,22 +49,54 @@ pub struct Ledger<'a> {
 }
 
 impl Ledger<'_> {
-    /// Writes rows and commits. Returns how many were new. Not cancel-safe.
-    pub async fn write(&mut self, statements: &[Statement], bytes: usize, line: Option<Line<'_>>) -> Result<u64, Fault> {
+    /// Writes rows and commits; the ledger gets its line only when none was left out. Returns the keys that are not on the target
+    /// afterwards, because another row there holds one of their unique values. Not cancel-safe.
+    pub async fn write(&mut self, fill: &Fill<'_>, line: Option<Line<'_>>) -> Result<Vec<KeyBytes>, Fault> {
         run(self.conn, "START TRANSACTION").await?;
-        let mut rows = 0;
-        for statement in statements {
+        let mut new = 0;
+        for statement in fill.statements {
             execute(self.conn, statement).await?;
-            rows += self.conn.affected_rows();
+            new += self.conn.affected_rows();
         }
+        let left_out = if new < fill.keys.len() as u64 { self.absent(fill.shapes, &fill.keys).await? } else { Vec::new() };
         self.hold().await?;
-        if let Some(line) = line {
-            run(self.conn, sql::insert_chunk(self.task, self.table, line.after, line.upto, rows)).await?;
+        if let Some(line) = line.filter(|_| left_out.is_empty()) {
+            run(self.conn, sql::insert_chunk(self.task, self.table, line.after, line.upto)).await?;
         }
-        let counts = format!("`rows_copied`=`rows_copied`+{rows},`bytes_copied`=`bytes_copied`+{bytes}");
+        let counts = format!("`rows_copied`=`rows_copied`+{},`bytes_copied`=`bytes_copied`+{}", fill.rows, fill.bytes);
         self.change(counts.as_bytes()).await?;
         run(self.conn, "COMMIT").await?;
-        Ok(rows)
+        Ok(left_out)
+    }
+
+    /// Every row of the range is accounted for.
+    pub async fn line(&mut self, line: Line<'_>) -> Result<(), Fault> {
+        let line = sql::insert_chunk(self.task, self.table, line.after, line.upto);
+        run(self.conn, "START TRANSACTION").await?;
+        self.hold().await?;
+        run(self.conn, line).await?;
+        run(self.conn, "COMMIT").await
+    }
+
+    /// Which of the keys are not in the table: halves the list until it is known, since the server's collations, not we, compare.
+    pub async fn absent(&mut self, shapes: &Shapes, keys: &[&[u8]]) -> Result<Vec<KeyBytes>, Fault> {
+        let mut absent = Vec::new();
+        let mut open: Vec<&[&[u8]]> = keys.chunks(KEYS_PER_STATEMENT).collect();
+        while let Some(keys) = open.pop() {
+            let query = dml::count_keys(shapes, keys);
+            let count: Option<u64> = self.conn.query_first(query).await.map_err(|error| diagnose(&error).at(self.table))?;
+            if count == Some(keys.len() as u64) {
+                continue;
+            }
+            match keys {
+                [key] => absent.push(Box::from(*key)),
+                keys => {
+                    let (left, right) = keys.split_at(keys.len() / 2);
+                    open.extend([left, right]);
+                }
+            }
+        }
+        Ok(absent)
     }
 
     async fn hold(&mut self) -> Result<(), Fault> {

@@ -6,7 +6,7 @@ use super::server::Server;
 
 /// MySQL's own checksum of each table by its name. Equal for equal rows in tables of equal
 /// definition; comparable between servers only if they store rows alike, see the manual on CHECKSUM
-/// TABLE.
+/// TABLE. On 5.7 it says nothing about JSON columns.
 ///
 /// # Panics
 /// When a table is not there.

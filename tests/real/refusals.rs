@@ -145,3 +145,23 @@ async fn a_selection_that_matches_nothing_is_refused() {
     let pair = pair().await;
     assert_refused(&pair, &pair.task(&["shup.*"]), DATA, &["objects.include"]).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_table_that_compares_or_holds_unique_otherwise_is_refused() {
+    let pair = pair_with(Route::V80.source_options()).await;
+    pair.source
+        .exec("CREATE TABLE shop.names (id INT PRIMARY KEY, s VARCHAR(9) COLLATE utf8mb4_bin, n INT) CHARSET utf8mb4")
+        .await;
+    for (different, word) in [
+        ("s VARCHAR(9) COLLATE utf8mb4_general_ci, n INT", "utf8mb4_general_ci"),
+        ("s VARCHAR(9) COLLATE utf8mb4_bin, n INT, UNIQUE narrow (n)", "unique"),
+    ] {
+        pair.target
+            .exec(format!(
+                "DROP DATABASE IF EXISTS shop; CREATE DATABASE shop; \
+                 CREATE TABLE shop.names (id INT PRIMARY KEY, {different}) CHARSET utf8mb4"
+            ))
+            .await;
+        assert_refused(&pair, &pair.task(&["shop.names"]), DATA, &["shop.names", word]).await;
+    }
+}
