@@ -218,7 +218,7 @@ impl Reach {
         let received = self.received.load(Ordering::Acquire);
         let mut applied = self.applied.borrow().clone();
         let backlog = received.saturating_sub(applied.transactions);
-        if backlog == 0 && read.reaches(&applied.position.file) {
+        if backlog == 0 && (applied.position.file.file.is_empty() || read.reaches(&applied.position.file)) {
             applied.position.file.clone_from(&read);
         }
         Reached { read, backlog, applied }
@@ -263,5 +263,17 @@ mod tests {
         let far = Position { file: FilePosition { file: "b.000009".into(), offset: 4 }, ..Position::default() };
         assert!(passed(&mark, "a", &far));
         assert!(!passed(&mark, "b", &far));
+        assert!(!passed(&mark, "a", &Position::default()), "from nowhere, nothing is passed");
+    }
+
+    #[test]
+    fn what_is_read_counts_as_applied_when_nothing_waits() {
+        let at = |offset| FilePosition { file: "b.000001".into(), offset };
+        let (read, received) = (watch::Sender::new(at(90)), Arc::new(AtomicU64::new(3)));
+        let applied = watch::Sender::new(Applied { transactions: 2, ..Applied::default() });
+        let reach = Reach { read: read.subscribe(), received, applied: applied.subscribe() };
+        assert_eq!(reach.look().applied.position.file, FilePosition::default(), "one transaction waits");
+        applied.send_modify(|applied| applied.transactions = 3);
+        assert_eq!(reach.look().applied.position.file, at(90));
     }
 }

@@ -12,7 +12,7 @@ use crate::model::phase::Phase;
 use crate::model::position::Applied;
 use crate::observe::Observer;
 use crate::observe::metrics::{ApplyStage, Op, Throttled};
-use crate::target::writer::Writer;
+use crate::target::writer::{Timing, Writer};
 use crate::throttle::{Limits, Pace};
 
 /// What the writer's loop works with.
@@ -36,6 +36,8 @@ pub async fn write(mut writing: Writing, mut parts: mpsc::Receiver<Part>) -> Res
     let mut gates: Vec<OwnedRwLockWriteGuard<()>> = Vec::new();
     let mut overlaps = Vec::new();
     let mut inside = false;
+    // Of the open batch; they count as applied when it is committed.
+    let mut transactions = 0;
     loop {
         let waiting = Instant::now();
         let part = tokio::select! {
@@ -70,9 +72,11 @@ pub async fn write(mut writing: Writing, mut parts: mpsc::Receiver<Part>) -> Res
         let began = Instant::now();
         let timing = writing.writer.write(&part.statements, end).await?;
         inside = part.end.is_none();
-        writing.report(&part, timing.execute, timing.commit, began.elapsed());
+        transactions += part.transactions;
+        writing.report(&part, transactions, timing, began.elapsed());
         overlaps.extend(part.fates.into_iter().map(|fates| fates.overlap));
         if !inside {
+            transactions = 0;
             // Reported first, settled second: see `Overlap::settled`.
             for overlap in overlaps.drain(..) {
                 overlap.settle();
@@ -105,26 +109,26 @@ impl Writing {
         going_on
     }
 
-    fn report(&self, part: &Part, execute: Duration, commit: Duration, whole: Duration) {
+    fn report(&self, part: &Part, transactions: u64, timing: Timing, whole: Duration) {
         let metrics = self.observer.metrics();
-        metrics.apply_seconds.of(ApplyStage::Execute).inc_by(execute.as_secs_f64());
-        metrics.apply_seconds.of(ApplyStage::Commit).inc_by(commit.as_secs_f64());
+        metrics.apply_seconds.of(ApplyStage::Execute).inc_by(timing.execute.as_secs_f64());
+        metrics.apply_seconds.of(ApplyStage::Commit).inc_by(timing.commit.as_secs_f64());
         metrics.applied_rows.of(Op::Insert).inc_by(part.counts.inserts);
         metrics.applied_rows.of(Op::Update).inc_by(part.counts.updates);
         metrics.applied_rows.of(Op::Delete).inc_by(part.counts.deletes);
-        metrics.applied_transactions.inc_by(part.transactions);
-        self.applied.send_modify(|applied| applied.transactions += part.transactions);
         let Some(end) = &part.end else { return };
+        metrics.applied_transactions.inc_by(transactions);
         metrics.batches.inc();
         metrics.batch_duration.observe(whole.as_secs_f64());
-        metrics.batch_transactions.observe(part.transactions as f64);
+        metrics.batch_transactions.observe(transactions as f64);
         self.applied.send_modify(|applied| {
+            applied.transactions += transactions;
             applied.position.clone_from(&end.position);
             applied.at_micros = end.at_micros;
         });
         self.observer.update(|snapshot| {
             snapshot.stream.batches += 1;
-            snapshot.stream.transactions += part.transactions;
+            snapshot.stream.transactions += transactions;
             snapshot.stream.rows_inserted += part.counts.inserts;
             snapshot.stream.rows_updated += part.counts.updates;
             snapshot.stream.rows_deleted += part.counts.deletes;

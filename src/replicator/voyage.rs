@@ -63,8 +63,12 @@ pub struct Voyage {
 pub async fn prepare(replicator: &Replicator, epoch: u64) -> Result<Voyage, Fault> {
     let charter = &replicator.charter;
     let writer = writer::open(&charter.target, &charter.task, epoch).await?;
-    let checkpoint = writer.checkpoint().clone();
+    let mut checkpoint = writer.checkpoint().clone();
     let chart = survey(replicator, epoch, &checkpoint).await?;
+    if chart.facts.uuid != checkpoint.source_uuid {
+        // A place in the old server's files means nothing in the new one's: from nowhere, no mark counts as passed.
+        checkpoint.position.file = FilePosition::default();
+    }
     if charter.migrate.stream() && !chart.pending.is_empty() {
         let mut assembler = assembler(replicator, &chart, &checkpoint);
         fence::pass(&charter.source, charter.server_id, &chart.facts, &checkpoint.position, &mut assembler).await?;
