@@ -22,6 +22,7 @@ mod real {
     mod rows;
     mod scale;
     mod writers;
+    mod zoo;
 
     // The questions.
     mod crash;

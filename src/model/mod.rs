@@ -15,6 +15,7 @@ pub mod position;
 pub mod selection;
 pub mod table;
 pub mod task;
+pub mod types;
 pub mod value;
 
 pub use bytes::Bytes;
