@@ -17,6 +17,7 @@ pub mod table;
 pub mod task;
 pub mod types;
 pub mod value;
+pub mod xid;
 
 pub use bytes::Bytes;
 pub use phase::Phase;

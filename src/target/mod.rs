@@ -1,10 +1,12 @@
 //! The PolarDB door. What the target is asked to hold, and how it answers.
 //!
 //! * [`state`]: our own tables: the checkpoint, the fence, the ledger of the copy.
+//! * [`prepared`]: which of the source's XA transactions are not decided.
 //! * [`writer`]: one transaction = rows + checkpoint.
 //! * [`chunk`]: one transaction = a chunk's rows + its line in the ledger.
 
 pub mod chunk;
+pub mod prepared;
 pub mod state;
 pub mod writer;
 
