@@ -32,6 +32,7 @@ mod real {
     mod load;
     mod neighbours;
     mod refusals;
+    mod second_decoder;
     mod signals;
     mod types;
     mod unhandled;

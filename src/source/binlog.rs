@@ -276,6 +276,7 @@ fn out_of_reach(skip: &Skip) -> Fault {
 }
 
 fn verify_checksum(event: &WireEvent) -> Result<(), Fault> {
+    // Events inside a compressed transaction have none: the checksum of the whole was verified before (WL#3549).
     let algorithm = event.footer().get_checksum_alg();
     let algorithm = algorithm.map_err(|_| Fault::new(Code::EventUnknown, "the events' checksums are of an unknown kind"))?;
     let (Some(algorithm), Some(stored)) = (algorithm, event.checksum()) else { return Ok(()) };

@@ -12,9 +12,9 @@ pub const TABLE: &str = "ty.p`es ' \" ⚓";
 
 /// Values as they stand in an application's statements: names, definition, literals.
 #[derive(Debug)]
-pub struct Column(pub &'static str, pub &'static str, &'static [&'static str]);
+pub struct Column(pub &'static str, pub &'static str, pub &'static [&'static str]);
 
-const COLUMNS: &[Column] = &[
+pub const COLUMNS: &[Column] = &[
     Column("t.i n`y ⚓", "TINYINT", &["-128", "127", "0", "-1"]),
     Column("tiny_u", "TINYINT UNSIGNED", &["0", "255", "128"]),
     Column("truth", "BOOL", &["TRUE", "FALSE"]),
@@ -182,7 +182,7 @@ const COLUMNS: &[Column] = &[
 ];
 
 /// What older servers do not have.
-const NEWER: &[Column] = &[
+pub const NEWER: &[Column] = &[
     Column("hidden", "INT INVISIBLE", &["1", "-1"]),
     Column("vector_", "VECTOR(3)", &["STRING_TO_VECTOR('[1, -0.5, 3e38]')", "STRING_TO_VECTOR('[0.1, 0, 1e-30]')"]),
 ];
