@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use mysql_async::prelude::Queryable;
 
 use crate::lab::{Server, Version};
-use crate::race::{Track, wait_applied};
+use crate::race::{Track, wait_streaming};
 use crate::workload::Workload;
 
 /// Transactions a second.
@@ -33,7 +33,7 @@ pub async fn measure(version: Version, scale: f64) -> (Delays, Delays) {
     track.target.resume();
     track.replica.suspend();
     let mut ferry = track.ferry();
-    wait_applied(&mut ferry, &track.source).await.unwrap_or_else(|why| panic!("polarferry refuses: {why}"));
+    wait_streaming(&mut ferry, &track.source).await.unwrap_or_else(|why| panic!("polarferry refuses: {why}"));
     let ours = watch(&track.source, &track.target, count, count).await;
     ferry.terminate().await;
     track.replica.resume();

@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use mysql_async::prelude::Queryable;
+
 use crate::delay::Proxy;
 use crate::ferry::{Ferry, PASSWORD_AT_SOURCE, PASSWORD_AT_TARGET, Task, USER, applied, end_of_binlog, number};
 use crate::lab::{Options, POLL, Server, Version, checksum_tables, source_account, target_account};
@@ -110,8 +112,8 @@ impl Words {
     }
 }
 
-/// Waits until the daemon has applied all that the source has written; what it said at its end, if it ended.
-pub async fn wait_applied(ferry: &mut Ferry, source: &Server) -> Result<(), String> {
+/// Waits until the daemon streams and has applied all that the source has written; what it said at its end, if it ended.
+pub async fn wait_streaming(ferry: &mut Ferry, source: &Server) -> Result<(), String> {
     let (file, offset) = end_of_binlog(source).await;
     let (end, deadline) = ((number(&file), offset), Instant::now() + LONGEST);
     loop {
@@ -123,6 +125,27 @@ pub async fn wait_applied(ferry: &mut Ferry, source: &Server) -> Result<(), Stri
             && applied(&status) >= end
         {
             return Ok(());
+        }
+        assert!(Instant::now() < deadline, "polarferry has not applied all within {LONGEST:?}");
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+/// Waits until the checkpoint on the target, which commits together with the rows, says that all is applied. (`/status` is
+/// drawn anew once a second.)
+async fn wait_committed(ferry: &mut Ferry, track: &Track) -> Result<(), String> {
+    let (file, offset) = end_of_binlog(&track.source).await;
+    let (end, deadline) = ((number(&file), offset), Instant::now() + LONGEST);
+    let mut root = track.target.root().await;
+    loop {
+        let row: Option<(String, u64)> =
+            root.query_first("SELECT file, position FROM polarferry.checkpoint").await.expect("a row");
+        if row.is_some_and(|(file, offset)| (number(&file), offset) >= end) {
+            let _ = root.disconnect().await;
+            return Ok(());
+        }
+        if let Some(code) = ferry.ended() {
+            return Err(format!("exit code {code}: {}", ferry.last_words().trim()));
         }
         assert!(Instant::now() < deadline, "polarferry has not applied all within {LONGEST:?}");
         tokio::time::sleep(POLL).await;
@@ -161,7 +184,7 @@ pub async fn race(version: Version, workload: Workload, scale: f64, alone: bool,
         track.stop_replica().await;
     }
     let mut ferry = track.ferry();
-    let ready = wait_applied(&mut ferry, &track.source).await;
+    let ready = wait_streaming(&mut ferry, &track.source).await;
     if ready.is_ok() {
         assert_eq!(ferry.terminate().await.0, 0);
     }
@@ -210,10 +233,13 @@ async fn run_ferry(track: &Track, ferry: &mut Ferry, stages: &mut String) -> Res
     let process = track.target.process_id();
     let (cpu, began) = (usage::cpu(process), Instant::now());
     ferry.restart();
-    let outcome = wait_applied(ferry, &track.source).await;
+    let outcome = wait_committed(ferry, track).await;
     let (time, own) = (began.elapsed(), ferry.process_id());
     let leg = Leg { time, server_cpu: usage::cpu(process) - cpu, own_cpu: usage::cpu(own), peak_mib: usage::peak_mib(own) };
     if outcome.is_ok() {
+        if std::env::var_os("BENCH_LOG").is_some() {
+            println!("{}", ferry.log());
+        }
         *stages = seconds_by_stage(&ferry.metrics().await.unwrap_or_default());
         ferry.terminate().await;
     }
