@@ -122,6 +122,7 @@ fn plain(framed: &Framed, tables: &HashMap<TableName, Arc<Table>>) -> Read {
         Event::Rows(rows) => Read::Rows { id: rows.table_id, kind: rows.kind, rows: None },
         Event::Query { schema, sql } => Read::Query { schema: schema.clone(), sql: sql.clone() },
         Event::Commit => Read::Commit,
+        Event::XaPrepare(_) => panic!("the workload has no XA transaction"),
         Event::Heartbeat | Event::Nothing => Read::Nothing,
         Event::Unsupported(what) => Read::Unsupported(what.clone()),
     }
