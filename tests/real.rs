@@ -26,6 +26,10 @@ mod real {
 
     // The questions.
     mod crash;
+    mod events;
+    mod events_disk;
+    mod events_lost;
+    mod events_xa;
     mod fence;
     mod keyless;
     mod keys;

@@ -58,7 +58,8 @@ pub enum Start {
 /// An open stream.
 pub struct Reader {
     stream: BinlogStream,
-    /// The last offset seen, with its high half.
+    file: String,
+    /// The last offset seen in it, with its high half.
     end: u64,
     skip: Option<Skip>,
 }
@@ -111,7 +112,7 @@ pub async fn open(endpoint: &Endpoint, server_id: u32, start: &Start) -> Result<
         }
     };
     let stream = conn.get_binlog_stream(request).await.map_err(|error| diagnose(Side::Source, &error))?;
-    Ok(Reader { stream, end, skip })
+    Ok(Reader { stream, file: String::new(), end, skip })
 }
 
 /// What the client fails with over bytes that are no event is damage; it reports it as it reports a broken connection.
@@ -153,9 +154,12 @@ impl Reader {
         }
     }
 
-    /// Where in its file an event is that cannot be read. A lost connection is at no place.
+    /// Where an event begins that cannot be read. A lost connection is at no place.
     fn placed(&self, fault: Fault) -> Fault {
-        if fault.code == Code::EventDamaged { fault.at(format!("offset {}", self.end)) } else { fault }
+        match fault.code {
+            Code::EventDamaged => fault.at(format!("{}:{}", self.file, self.end)),
+            _ => fault,
+        }
     }
 
     pub async fn close(self) {
@@ -172,7 +176,10 @@ impl Reader {
         let translated = self.translate(event)?;
         let next = offset::after_event(self.end, low, size);
         self.end = match &translated {
-            Event::Rotate(position) => position.offset,
+            Event::Rotate(position) => {
+                self.file.clone_from(&position.file);
+                position.offset
+            }
             _ if artificial || inner => self.end,
             Event::Heartbeat if low != 0 => offset::after_heartbeat(self.end, low),
             // The format description that opens a connection inside a file names no place.
