@@ -241,7 +241,7 @@ async fn everything_that_a_source_may_write_arrives_or_passes_by(route: Route) {
 
 on_routes! { everything_that_a_source_may_write_arrives_or_passes_by,
     mysql_97: Route::V97,
-    mysql_80: Route::V80,
+    mysql_80_without_gtid: Route::V80.without_gtid(),
     mysql_57: Route::V57_TO_V80,
     mysql_57_without_gtid: Route::V57_TO_V80.without_gtid()
 }
