@@ -183,9 +183,7 @@ impl Code {
                 "an event failed its checksum or ends too early: start again; if it fails at the same position, the binlog file is damaged"
             }
             Self::EventUnknown => "this version does not know the event and will not guess: report it with its type and position",
-            Self::PartialImage => {
-                "set binlog_row_image=FULL for every session on the source (and binlog_row_value_options=''), then copy the table again"
-            }
+            Self::PartialImage => "set binlog_row_image=FULL for every session on the source, then copy the table again",
             Self::StatementEvent => {
                 "set binlog_format=ROW for every session on the source; the statement's effect is unknown, so copy its tables again"
             }

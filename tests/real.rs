@@ -31,6 +31,7 @@ mod real {
     mod events_lost;
     mod events_xa;
     mod fence;
+    mod json;
     mod keyless;
     mod keys;
     mod load;

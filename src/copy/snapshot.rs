@@ -5,6 +5,9 @@
 //! the snapshot are exactly the events up to the position; later events are applied strictly, earlier ones left out. The stream
 //! waits at the table's first event until the snapshot stands.
 //!
+//! Its documents are read twice: first to learn where in them there are leaves whose types their text does not tell, then together
+//! with these types, in the same snapshot; without a key no row could be asked about later.
+//!
 //! Rows without a key cannot be recognised, so an interrupted copy cannot go on: what an earlier try left behind is deleted, and
 //! the copy starts again. Only the last step, the ledger's line with the position, makes it count.
 
@@ -12,10 +15,11 @@ use tokio::sync::mpsc;
 
 use super::{Copying, Pending};
 use crate::conn::Purpose;
-use crate::fault::Fault;
+use crate::fault::{Code, Fault};
 use crate::model::position::Mark;
 use crate::observe::snapshot::TableState;
 use crate::overlap::Stage;
+use crate::source::documents::Documents;
 use crate::source::{self, facts, rows};
 use crate::sql::dml::{Collision, Inserts, Shapes};
 use crate::sql::{probe, qualified};
@@ -47,10 +51,15 @@ pub async fn copy(copying: &Copying, pending: &Pending) -> Result<(), Fault> {
     let mark = Mark { server_uuid: copying.facts.uuid.clone(), file: position.file };
 
     let (sender, mut pieces) = mpsc::channel(1);
-    let query = probe::chunk(table, None, None, None);
+    let all = probe::Range { table, key: None, after: None, upto: None };
+    let mut documents = Documents::new(table);
+    if documents.any() && !rows::learn(&mut reader, &all, &mut documents, None).await? {
+        let detail = format!("{}: its documents have too many different leaves for a table without a key", table.name);
+        return Err(Fault::new(Code::ValueUnsupported, detail));
+    }
     let reading = async {
         let sender = sender;
-        rows::read(&mut reader, table, query, copying.settings.chunk_bytes.in_memory(), &sender).await
+        rows::read(&mut reader, &all, &mut documents, copying.settings.chunk_bytes.in_memory(), &sender).await
     };
     let shapes = Shapes::new(table);
     let writing = async {

@@ -1,5 +1,6 @@
 //! One worker: cut, read, write, until the plan is over. Thin: [`super::plan`] decides.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,9 +12,10 @@ use crate::conn::Purpose;
 use crate::fault::{Class, Code, Fault};
 use crate::model::change::KeyBytes;
 use crate::model::position::Mark;
-use crate::model::table::{Key, RowKey};
+use crate::model::table::{Key, RowKey, TableName};
 use crate::observe::snapshot::TableState;
 use crate::overlap::Stage;
+use crate::source::documents::Documents;
 use crate::source::rows::{self, Piece};
 use crate::source::{self, facts};
 use crate::sql::dml::{Collision, Inserts, Shapes};
@@ -30,10 +32,11 @@ const ATTEMPTS: u32 = 10;
 /// How often a worker that waits for the stream looks where it is.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// A worker's two sessions.
+/// A worker's two sessions, and what it knows of each table's documents.
 struct Sessions {
     source: source::Conn,
     target: target::Conn,
+    documents: HashMap<TableName, Documents>,
 }
 
 /// Copies chunks until every table is finished.
@@ -41,6 +44,7 @@ pub async fn work(copying: Copying, plan: Arc<Plan>, turn: Arc<Notify>) -> Resul
     let mut sessions = Sessions {
         source: source::connect(&copying.source, Purpose::Rows).await?,
         target: target::connect(&copying.target, Purpose::Rows).await?,
+        documents: HashMap::new(),
     };
     loop {
         let changed = turn.notified();
@@ -140,14 +144,16 @@ async fn chunk(
         RowKey::Key(key) => Some(key),
         RowKey::None => None,
     };
-    let query = probe::chunk(table, key, range.and_then(|range| range.after.as_ref()), range.map(|range| &range.upto));
+    let after = range.and_then(|range| range.after.as_ref());
+    let asked = probe::Range { table, key, after, upto: range.map(|range| &range.upto) };
     // From before the read begins until its rows are written: see `overlap`.
     let open_read = pending.overlap.open_read();
     let (sender, mut pieces) = mpsc::channel(1);
     let (source, target) = (&mut sessions.source, &mut sessions.target);
+    let documents = sessions.documents.entry(table.name.clone()).or_insert_with(|| Documents::new(table));
     let reading = async {
         let sender = sender;
-        rows::read(source, table, query, copying.settings.chunk_bytes.in_memory(), &sender).await
+        rows::read(source, &asked, documents, copying.settings.chunk_bytes.in_memory(), &sender).await
     };
     let shapes = Shapes::new(table);
     let line = range.map(|range| (range.after.as_ref().map(encode), encode(&range.upto)));

@@ -12,6 +12,8 @@ use super::xid::XaEnd;
 pub enum RowsKind {
     Insert,
     Update,
+    /// An update whose images after it may hold changes of documents instead of documents.
+    PartialUpdate,
     Delete,
 }
 

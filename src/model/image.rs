@@ -13,6 +13,7 @@
 
 use std::sync::Arc;
 
+use super::json::diff::DiffError;
 use super::table::{Column, ColumnKind, Table};
 use super::value::{Clock, Date, Decimal, Value};
 
@@ -79,6 +80,10 @@ pub enum ImageError {
     Short(usize),
     #[error("column {0} holds a value that its type cannot have")]
     Value(usize),
+    #[error("column {0}: {1}")]
+    Partial(usize, DiffError),
+    #[error("the event has the row value options {0}, which this version does not know")]
+    UnknownOptions(u64),
     #[error("the event has columns of type {0}, which this version does not know")]
     UnknownType(u8),
     #[error("the event describes {event} columns, the table has {table}")]
@@ -121,6 +126,28 @@ impl Layout {
             }
         }
         Ok(())
+    }
+
+    pub(super) fn wires(&self) -> &[Wire] {
+        &self.columns
+    }
+
+    /// The bytes of each column's cell, its length prefix included; none for NULL.
+    pub(super) fn cells<'i>(&self, image: &'i [u8]) -> Result<Vec<Option<&'i [u8]>>, ImageError> {
+        let mut at = self.columns.len().div_ceil(8);
+        let nulls = image.get(..at).ok_or(ImageError::Short(0))?;
+        let mut cells = Vec::with_capacity(self.columns.len());
+        for (index, wire) in self.columns.iter().enumerate() {
+            if is_null(nulls, index) {
+                cells.push(None);
+                continue;
+            }
+            let rest = image.get(at..).unwrap_or(&[]);
+            let size = wire.size(rest).ok_or(ImageError::Short(index))?;
+            cells.push(Some(rest.get(..size).ok_or(ImageError::Short(index))?));
+            at += size;
+        }
+        Ok(cells)
     }
 
     /// The length of the image that `bytes` begins with.

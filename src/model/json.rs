@@ -2,6 +2,16 @@
 //!
 //! A document is a tree of [`Node`]s over borrowed bytes. Offsets come from the bytes themselves, so every access is checked, and
 //! the depth is bounded as the server bounds it: a damaged document is an error, never a panic or an endless walk.
+//!
+//! * [`tree`]: a document that is owned, can be changed, and is written back.
+//! * [`text`]: the server's JSON text, and what it leaves open.
+//! * [`scalar`]: SQL values in it.
+//! * [`diff`]: partial updates.
+
+pub mod diff;
+pub mod scalar;
+pub mod text;
+pub mod tree;
 
 /// The server refuses documents deeper than this.
 pub const MAX_DEPTH: usize = 100;

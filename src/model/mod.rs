@@ -10,6 +10,7 @@ pub mod event;
 pub mod gtid;
 pub mod image;
 pub mod json;
+pub mod partial;
 pub mod phase;
 pub mod position;
 pub mod selection;

@@ -74,9 +74,9 @@ fn binlog(facts: &Facts, items: &mut Vec<Item>) {
     let options = if facts.row_value_options.is_empty() { "none" } else { facts.row_value_options.as_str() };
     items.push(Item::demand(
         "source.binlog_row_value_options",
-        facts.row_value_options.is_empty(),
+        matches!(facts.row_value_options.as_str(), "" | "PARTIAL_JSON"),
         options,
-        format!("partial JSON is not carried: {PARAMETERS} to the empty string"),
+        format!("only PARTIAL_JSON is known: {PARAMETERS} to it, or to the empty string"),
     ));
     items.push(Item::demand(
         "source.writer",

@@ -6,7 +6,7 @@ use super::source::Found as Source;
 use super::target::Found as Target;
 use super::{Item, Wish};
 use crate::fault::{Code, Fault, Side};
-use crate::model::table::{ColumnKind, TableName};
+use crate::model::table::TableName;
 use crate::source::catalog;
 use crate::source::facts;
 use crate::{source, target};
@@ -30,7 +30,7 @@ pub async fn examine(from: &mut Source, to: &mut Target, wish: &Wish<'_>, items:
 
 async fn on_source(from: &mut Source, wish: &Wish<'_>, items: &mut Vec<Item>) -> Result<(), Fault> {
     let schemas: BTreeSet<String> = from.tables.iter().map(|listed| listed.name.schema.clone()).collect();
-    let (mut unsupported, mut keyless, mut json) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut unsupported, mut keyless) = (Vec::new(), Vec::new());
     for schema in &schemas {
         for (name, described) in catalog::describe(Side::Source, &mut from.conn, schema).await? {
             if !wish.selection.includes(&name.schema, &name.table) {
@@ -41,9 +41,6 @@ async fn on_source(from: &mut Source, wish: &Wish<'_>, items: &mut Vec<Item>) ->
                 // Views are described, too, and not carried.
                 Ok(_) if !from.tables.iter().any(|listed| listed.name == name) => {}
                 Ok(table) => {
-                    if table.columns.iter().any(|column| column.kind == ColumnKind::Json) {
-                        json.push(name.to_string());
-                    }
                     if table.key_columns().is_none() {
                         keyless.push(name);
                     }
@@ -63,14 +60,6 @@ async fn on_source(from: &mut Source, wish: &Wish<'_>, items: &mut Vec<Item>) ->
         describe_list(&unsupported, "every table can be carried"),
         remedy,
     ));
-    if wish.migrate.copy() && !json.is_empty() {
-        items.push(Item::warn(
-            "source.json",
-            name_some(&json),
-            "the copy reads JSON as text: a DECIMAL, date or unsigned number inside a document arrives as plain JSON; compare such \
-             documents after the copy",
-        ));
-    }
     let mut unreadable = Vec::new();
     for listed in &from.tables {
         if let Err(fault) = catalog::readable(&mut from.conn, &listed.name).await {

@@ -329,7 +329,7 @@ fn rows_event(rows: &RowsEventData<'_>) -> Event {
         RowsEventData::WriteRowsEventV1(_) | RowsEventData::WriteRowsEvent(_) => RowsKind::Insert,
         RowsEventData::UpdateRowsEventV1(_) | RowsEventData::UpdateRowsEvent(_) => RowsKind::Update,
         RowsEventData::DeleteRowsEventV1(_) | RowsEventData::DeleteRowsEvent(_) => RowsKind::Delete,
-        RowsEventData::PartialUpdateRowsEvent(_) => return Event::Unsupported("a partial JSON update".to_owned()),
+        RowsEventData::PartialUpdateRowsEvent(_) => RowsKind::PartialUpdate,
     };
     let columns = usize::try_from(rows.num_columns()).unwrap_or(usize::MAX);
     let all = |count: Option<usize>| count.is_none_or(|ones| ones == columns);

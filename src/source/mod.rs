@@ -5,13 +5,16 @@
 //! * [`binlog`]: its events, framed, checked, in our words.
 //! * [`offset`]: where in its file an event ends.
 //! * [`decode`]: result rows as values.
+//! * [`rows`], [`documents`]: rows as they will be written.
 //! * [`fence`]: proof that what we have applied is visible to what we read.
 
 pub mod binlog;
 pub mod catalog;
 pub mod decode;
+pub mod documents;
 pub mod facts;
 pub mod fence;
+mod later;
 mod offset;
 pub mod rows;
 

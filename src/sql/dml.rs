@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::literal::{self, Unwritable};
 use super::statement::{Expect, Statement};
-use super::{Ident, qualified};
+use super::{Ident, document, qualified};
 use crate::model::image::{ImageError, RowImage};
 use crate::model::table::{Column, ColumnKind, Key, Table};
 use crate::model::value::Value;
@@ -41,6 +41,7 @@ pub struct Shapes {
     pub evict: Vec<Delete>,
     name: String,
     table: Arc<str>,
+    has_documents: bool,
 }
 
 impl Shapes {
@@ -65,6 +66,7 @@ impl Shapes {
             evict: table.secondary_uniques.iter().map(|key| delete(&key.columns)).collect(),
             table: shown,
             name,
+            has_documents: table.columns.iter().any(|column| column.kind == ColumnKind::Json),
         }
     }
 }
@@ -139,22 +141,27 @@ pub struct Inserts<'s> {
     text: Vec<u8>,
     rows: u64,
     blanks: usize,
+    /// Table expressions in the statement so far.
+    ctes: usize,
     done: Vec<Statement>,
 }
 
 impl<'s> Inserts<'s> {
     /// Statements grow to about `limit` bytes; a single longer row gets a statement of its own.
     pub fn new(shapes: &'s Shapes, collision: Collision, per_row: Option<u64>, limit: usize) -> Self {
-        Self { shapes, collision, per_row, limit, text: Vec::new(), rows: 0, blanks: 0, done: Vec::new() }
+        Self { shapes, collision, per_row, limit, text: Vec::new(), rows: 0, blanks: 0, ctes: 0, done: Vec::new() }
     }
 
     /// Appends one row, its values already spelled and separated by commas. A row with `blanks` (see [`Statement`]) shares no
     /// statement with one without.
     pub fn push(&mut self, values: &[u8], blanks: usize) {
+        let ctes = if self.shapes.has_documents { document::count_ctes(values) } else { 0 };
         let other_mode = (blanks > 0) != (self.blanks > 0) || self.blanks + blanks > BLANKS_PER_STATEMENT;
-        if self.rows > 0 && (other_mode || self.text.len() + values.len() > self.limit) {
+        let too_much = self.text.len() + values.len() > self.limit || ctes > 0 && self.ctes + ctes > document::CTES_PER_STATEMENT;
+        if self.rows > 0 && (other_mode || too_much) {
             self.close();
         }
+        self.ctes += ctes;
         if self.rows == 0 {
             self.text.reserve(self.shapes.insert.len() + values.len() + 64);
             self.text.extend_from_slice(&self.shapes.insert);
@@ -179,6 +186,7 @@ impl<'s> Inserts<'s> {
         let blanks = std::mem::take(&mut self.blanks);
         self.done.push(Statement { table, text: std::mem::take(&mut self.text), expect, blanks });
         self.rows = 0;
+        self.ctes = 0;
     }
 
     pub fn finish(mut self) -> Vec<Statement> {

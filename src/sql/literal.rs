@@ -4,12 +4,12 @@
 //!   would be rounded twice), both with an exponent (`-0e0` keeps its sign; `-0.0` would be a DECIMAL and lose it).
 //! * Text and bytes are quoted raw, under `SET NAMES binary`.
 //! * ENUM and SET travel as numbers: names may hold commas, and members may be re-ordered.
-//! * JSON becomes text where text says it all, else an expression that rebuilds the SQL-typed values inside (a DECIMAL in a JSON
-//!   document is not the DOUBLE that its digits would be read as).
+//! * JSON: see [`document`].
 
 use std::io::Write;
 
-use crate::model::json::{self, BadJson, Node};
+use super::document;
+use crate::model::json::BadJson;
 use crate::model::value::{Clock, Date, Value};
 
 /// Why a value has no literal.
@@ -58,7 +58,7 @@ pub fn write(out: &mut Vec<u8>, value: Value<'_>) -> Result<(), Unwritable> {
             write_clock(out, clock, fraction);
             out.push(b'\'');
         }
-        Value::Json(document) => write_json(out, document)?,
+        Value::Json(document) => document::write(out, document)?,
         Value::JsonText(text) => {
             out.extend_from_slice(b"_utf8mb4");
             write_quoted(out, text);
@@ -134,172 +134,6 @@ pub fn is_single(text: &[u8]) -> bool {
     }
 }
 
-fn write_json(out: &mut Vec<u8>, document: &[u8]) -> Result<(), Unwritable> {
-    let node = json::parse(document)?;
-    if has_opaque(node, 0)? {
-        return write_json_expression(out, node);
-    }
-    let mut text = Vec::with_capacity(document.len() + 16);
-    write_json_text(&mut text, node)?;
-    out.extend_from_slice(b"_utf8mb4");
-    write_quoted(out, &text);
-    Ok(())
-}
-
-fn members<'a>(container: json::Container<'a>) -> impl Iterator<Item = Result<Node<'a>, BadJson>> {
-    (0..container.len()).map(move |index| container.value(index))
-}
-
-fn has_opaque(node: Node<'_>, depth: usize) -> Result<bool, BadJson> {
-    if depth > json::MAX_DEPTH {
-        return Err(BadJson);
-    }
-    match node {
-        Node::Opaque(..) => Ok(true),
-        Node::Object(container) | Node::Array(container) => {
-            for member in members(container) {
-                if has_opaque(member?, depth + 1)? {
-                    return Ok(true);
-                }
-            }
-            Ok(false)
-        }
-        Node::Null | Node::True | Node::False | Node::Int(_) | Node::UInt(_) | Node::Double(_) | Node::Text(_) => Ok(false),
-    }
-}
-
-/// JSON text; the depth was bounded by [`has_opaque`].
-fn write_json_text(out: &mut Vec<u8>, node: Node<'_>) -> Result<(), Unwritable> {
-    match node {
-        Node::Null => out.extend_from_slice(b"null"),
-        Node::True => out.extend_from_slice(b"true"),
-        Node::False => out.extend_from_slice(b"false"),
-        Node::Int(number) => push(out, format_args!("{number}")),
-        Node::UInt(number) => push(out, format_args!("{number}")),
-        Node::Double(number) => write_double(out, number)?,
-        Node::Text(text) => write_json_string(out, text),
-        Node::Opaque(sql_type, _) => return Err(Unwritable::JsonOpaque(sql_type)),
-        Node::Array(array) => {
-            out.push(b'[');
-            for index in 0..array.len() {
-                if index > 0 {
-                    out.push(b',');
-                }
-                write_json_text(out, array.value(index)?)?;
-            }
-            out.push(b']');
-        }
-        Node::Object(object) => {
-            out.push(b'{');
-            for index in 0..object.len() {
-                if index > 0 {
-                    out.push(b',');
-                }
-                write_json_string(out, object.key(index)?);
-                out.push(b':');
-                write_json_text(out, object.value(index)?)?;
-            }
-            out.push(b'}');
-        }
-    }
-    Ok(())
-}
-
-fn write_json_string(out: &mut Vec<u8>, text: &[u8]) {
-    out.push(b'"');
-    for byte in text {
-        match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', *byte]),
-            0..=0x1f => push(out, format_args!("\\u{byte:04x}")),
-            _ => out.push(*byte),
-        }
-    }
-    out.push(b'"');
-}
-
-/// An expression of type JSON, for documents with SQL-typed values inside.
-fn write_json_expression(out: &mut Vec<u8>, node: Node<'_>) -> Result<(), Unwritable> {
-    match node {
-        Node::Opaque(sql_type, bytes) => {
-            out.extend_from_slice(b"CAST(");
-            write_opaque(out, sql_type, bytes)?;
-            out.extend_from_slice(b" AS JSON)");
-        }
-        Node::Object(object) => {
-            out.extend_from_slice(b"JSON_OBJECT(");
-            for index in 0..object.len() {
-                if index > 0 {
-                    out.push(b',');
-                }
-                out.extend_from_slice(b"_utf8mb4");
-                write_quoted(out, object.key(index)?);
-                out.push(b',');
-                write_json_expression(out, object.value(index)?)?;
-            }
-            out.push(b')');
-        }
-        Node::Array(array) => {
-            out.extend_from_slice(b"JSON_ARRAY(");
-            for index in 0..array.len() {
-                if index > 0 {
-                    out.push(b',');
-                }
-                write_json_expression(out, array.value(index)?)?;
-            }
-            out.push(b')');
-        }
-        Node::Null | Node::True | Node::False | Node::Int(_) | Node::UInt(_) | Node::Double(_) | Node::Text(_) => {
-            let mut text = Vec::new();
-            write_json_text(&mut text, node)?;
-            out.extend_from_slice(b"CAST(_utf8mb4");
-            write_quoted(out, &text);
-            out.extend_from_slice(b" AS JSON)");
-        }
-    }
-    Ok(())
-}
-
-fn write_opaque(out: &mut Vec<u8>, sql_type: u8, bytes: &[u8]) -> Result<(), Unwritable> {
-    use crate::model::image::Wire;
-    use crate::model::table::ColumnKind;
-    let unknown = Unwritable::JsonOpaque(sql_type);
-    match sql_type {
-        // DECIMAL: precision, scale, then the digits as a row image has them.
-        246 => {
-            let (precision, rest) = bytes.split_first().ok_or(unknown)?;
-            let (scale, digits) = rest.split_first().ok_or(unknown)?;
-            let wire = Wire::parse(246, &[*precision, *scale]).map_err(|_| unknown)?;
-            out.extend_from_slice(b"CAST(");
-            write(out, wire.value(digits, ColumnKind::Decimal).ok_or(unknown)?)?;
-            push(out, format_args!(" AS DECIMAL({precision},{scale}))"));
-        }
-        // DATE, DATETIME, TIMESTAMP, TIME: the server's packed 64-bit form, little-endian.
-        10 | 12 | 7 | 11 => {
-            let packed = i64::from_le_bytes(bytes.try_into().map_err(|_| unknown)?);
-            let magnitude = packed.unsigned_abs();
-            let (whole, micros) = (magnitude >> 24, (magnitude & 0xff_ffff) as u32);
-            let clock = Clock {
-                hours: (whole >> 12 & if sql_type == 11 { 0x3ff } else { 0x1f }) as u16,
-                minutes: (whole >> 6 & 63) as u8,
-                seconds: (whole & 63) as u8,
-                micros,
-            };
-            let (year_month, day) = (whole >> 22, (whole >> 17 & 31) as u8);
-            let date = Date { year: (year_month / 13) as u16, month: (year_month % 13) as u8, day };
-            let (value, spelling) = match sql_type {
-                10 => (Value::Date(date), "DATE"),
-                11 => (Value::Time { negative: packed < 0, clock, fraction: 6 }, "TIME(6)"),
-                _ => (Value::DateTime { date, clock, fraction: 6 }, "DATETIME(6)"),
-            };
-            out.extend_from_slice(b"CAST(");
-            write(out, value)?;
-            push(out, format_args!(" AS {spelling})"));
-        }
-        _ => return Err(unknown),
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -335,23 +169,5 @@ mod tests {
         assert_eq!(literal(Value::Date(date)), "'2020-00-00'");
         assert_eq!(literal(Value::Time { negative: true, clock, fraction: 2 }), "'-838:59:59.12'");
         assert_eq!(literal(Value::DateTime { date, clock: Clock::default(), fraction: 0 }), "'2020-00-00 00:00:00'");
-    }
-
-    #[test]
-    fn json_is_text_where_text_is_exact() {
-        // {"a": "b\"c"}
-        let document = [0x00, 1, 0, 16, 0, 11, 0, 1, 0, 0x0c, 12, 0, b'a', 3, b'b', b'"', b'c'];
-        assert_eq!(literal(Value::Json(&document)), r#"_utf8mb4'{"a":"b\\"c"}'"#);
-        // [1.5] as a DOUBLE
-        let mut document = vec![0x02, 1, 0, 15, 0, 0x0b, 7, 0];
-        document.extend_from_slice(&1.5_f64.to_le_bytes());
-        assert_eq!(literal(Value::Json(&document)), "_utf8mb4'[1.5e0]'");
-    }
-
-    #[test]
-    fn json_with_decimals_is_rebuilt_not_rounded() {
-        // A top-level DECIMAL(3,2) of 1.50: type 246, five bytes.
-        let document = [0x0f, 246, 4, 3, 2, 0x81, 0x32];
-        assert_eq!(literal(Value::Json(&document)), "CAST(CAST(1.50 AS DECIMAL(3,2)) AS JSON)");
     }
 }

@@ -5,6 +5,8 @@
 //! conversion can lose a character or reject one.
 
 pub mod dml;
+pub mod document;
+pub mod leaves;
 pub mod lexer;
 pub mod literal;
 pub mod prepared;

@@ -99,16 +99,79 @@ fn selected(column: &Column) -> String {
     }
 }
 
-/// All rows of a range, written columns only.
-pub fn chunk(table: &Table, key: Option<&Key>, after: Option<&Bound>, upto: Option<&Bound>) -> Vec<u8> {
-    let columns = table.written().map(|(_, column)| selected(column)).collect::<Vec<_>>().join(",");
-    let mut out = format!("SELECT {columns} FROM {}", qualified(&table.name)).into_bytes();
-    if let Some(key) = key {
-        if after.is_some() || upto.is_some() {
-            out.extend_from_slice(format!(" FORCE INDEX ({})", Ident(&key.name)).as_bytes());
+/// Rows of a table: all of them, or those of a range of its key.
+#[derive(Debug, Clone, Copy)]
+pub struct Range<'r> {
+    pub table: &'r Table,
+    pub key: Option<&'r Key>,
+    pub after: Option<&'r Bound>,
+    pub upto: Option<&'r Bound>,
+}
+
+impl Range<'_> {
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(format!(" FROM {}", qualified(&self.table.name)).as_bytes());
+        if let Some(key) = self.key {
+            if self.after.is_some() || self.upto.is_some() {
+                out.extend_from_slice(format!(" FORCE INDEX ({})", Ident(&key.name)).as_bytes());
+            }
+            write_range(out, &key_names(self.table, key), self.after, self.upto);
         }
-        write_range(&mut out, &key_names(table, key), after, upto);
     }
+
+    /// All rows, written columns only, and behind them what else is asked.
+    pub fn rows(&self, questions: &[Vec<u8>]) -> Vec<u8> {
+        let mut out = select_written(self.table);
+        for question in questions {
+            out.push(b',');
+            out.extend_from_slice(question);
+        }
+        self.write(&mut out);
+        out
+    }
+
+    /// Some columns alone, of all rows or of some.
+    pub fn columns<'c>(&self, names: impl Iterator<Item = &'c str>, limit: Option<usize>) -> Vec<u8> {
+        let names: Vec<String> = names.map(|name| Ident(name).to_string()).collect();
+        let mut out = format!("SELECT {}", names.join(",")).into_bytes();
+        self.write(&mut out);
+        if let Some(limit) = limit {
+            out.extend_from_slice(format!(" LIMIT {limit}").as_bytes());
+        }
+        out
+    }
+}
+
+fn select_written(table: &Table) -> Vec<u8> {
+    let columns = table.written().map(|(_, column)| selected(column)).collect::<Vec<_>>().join(",");
+    format!("SELECT {columns}").into_bytes()
+}
+
+fn write_keys<'k>(out: &mut Vec<u8>, table: &Table, key: &[usize], keys: impl Iterator<Item = &'k [u8]>) {
+    let condition = KeyCondition::new(table, key);
+    out.extend_from_slice(format!(" FROM {} WHERE {}", qualified(&table.name), condition.before).as_bytes());
+    for (at, key) in keys.enumerate() {
+        if at > 0 {
+            out.extend_from_slice(condition.separator.as_bytes());
+        }
+        out.extend_from_slice(key);
+    }
+    out.extend_from_slice(condition.after.as_bytes());
+}
+
+/// The rows with these keys, written columns only.
+pub fn rows_by_key<'k>(table: &Table, key: &[usize], keys: impl Iterator<Item = &'k [u8]>) -> Vec<u8> {
+    let mut out = select_written(table);
+    write_keys(&mut out, table, key, keys);
+    out
+}
+
+/// An answer for each of the rows with these keys, behind the columns of the key.
+pub fn answers_by_key<'k>(table: &Table, key: &[usize], question: &[u8], keys: impl Iterator<Item = &'k [u8]>) -> Vec<u8> {
+    let columns: Vec<String> = key.iter().filter_map(|index| table.columns.get(*index)).map(selected).collect();
+    let mut out = format!("SELECT {},", columns.join(",")).into_bytes();
+    out.extend_from_slice(question);
+    write_keys(&mut out, table, key, keys);
     out
 }
 
@@ -143,10 +206,22 @@ mod tests {
         let (table, key) = three();
         let bound = vec![b"1".to_vec(), b"2".to_vec()];
         assert_eq!(
-            text(chunk(&table, Some(&key), Some(&bound), Some(&bound))),
+            text(Range { table: &table, key: Some(&key), after: Some(&bound), upto: Some(&bound) }.rows(&[])),
             "SELECT `a`,`b`,CAST(`c` AS UNSIGNED) FROM `shop`.`t` FORCE INDEX (`PRIMARY`) WHERE `a` >= 1 AND (`a` > 1 OR (`a` = 1 \
              AND `b` > 2)) AND `a` <= 1 AND (`a` < 1 OR (`a` = 1 AND `b` <= 2))"
         );
+    }
+
+    #[test]
+    fn answers_come_with_the_key() {
+        let (table, key) = three();
+        assert_eq!(
+            text(answers_by_key(&table, &key.columns, b"1", [&b"(1,2)"[..], b"(3,4)"].into_iter())),
+            "SELECT `a`,`b`,1 FROM `shop`.`t` WHERE (`a`,`b`) IN ((1,2),(3,4))"
+        );
+        let all = Range { table: &table, key: None, after: None, upto: None };
+        assert_eq!(text(all.columns(["c"].into_iter(), Some(9))), "SELECT `c` FROM `shop`.`t` LIMIT 9");
+        assert!(text(all.rows(&[b"x".to_vec()])).starts_with("SELECT `a`,`b`,CAST(`c` AS UNSIGNED),x FROM"));
     }
 
     #[test]

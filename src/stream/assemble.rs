@@ -19,6 +19,7 @@ use crate::model::change::{Change, Commit, Rows, StreamItem};
 use crate::model::event::{Event, Framed, RowsEvent, RowsKind};
 use crate::model::gtid::{Gtid, GtidSet};
 use crate::model::image::{Layout, RowImage};
+use crate::model::partial;
 use crate::model::position::{FilePosition, Position};
 use crate::model::selection::Selection;
 use crate::model::table::{Table, TableName};
@@ -371,22 +372,21 @@ impl Assembler {
 /// Cuts an event's rows into images; every byte is accounted for.
 fn split(event: &RowsEvent, layout: &Arc<Layout>) -> Result<Vec<Change>, crate::model::image::ImageError> {
     let mut at = 0;
-    let mut next = || {
-        let start = at;
-        at += layout.measure(event.data.get(start..).unwrap_or(&[]))?;
-        Ok((at < event.data.len(), RowImage::new(Arc::clone(&event.data), start, at, Arc::clone(layout))))
+    let next = |at: &mut usize| {
+        let start = *at;
+        *at += layout.measure(event.data.get(start..).unwrap_or(&[]))?;
+        Ok(RowImage::new(Arc::clone(&event.data), start, *at, Arc::clone(layout)))
     };
     let mut changes = Vec::new();
-    let mut more = !event.data.is_empty();
-    while more {
-        let image;
-        (more, image) = next()?;
+    while at < event.data.len() {
+        let image = next(&mut at)?;
         changes.push(match event.kind {
             RowsKind::Insert => Change::Insert { after: image },
             RowsKind::Delete => Change::Delete { before: image },
-            RowsKind::Update => {
-                let after;
-                (more, after) = next()?;
+            RowsKind::Update => Change::Update { before: image, after: next(&mut at)? },
+            RowsKind::PartialUpdate => {
+                let (after, end) = partial::complete(layout, &image, &event.data, at)?;
+                at = end;
                 Change::Update { before: image, after }
             }
         });

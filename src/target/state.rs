@@ -8,6 +8,7 @@ use crate::checkpoint::{Checkpoint, StoredCheckpoint};
 use crate::fault::{Code, Fault};
 use crate::model::position::{FilePosition, Mark};
 use crate::model::table::TableName;
+use crate::sql::document;
 use crate::sql::state as sql;
 
 /// How far a table's copy has come, as the ledger has it.
@@ -38,7 +39,8 @@ pub struct TableLine {
 
 /// Creates what is missing. Nothing of ours is ever altered here: formats are versioned in the checkpoint.
 pub async fn create(conn: &mut Conn) -> Result<(), Fault> {
-    for statement in sql::CREATE {
+    let kinds = document::create_kinds();
+    for statement in sql::CREATE.into_iter().chain([kinds.as_str()]) {
         run(conn, statement).await.map_err(|fault| fault.at("creating the database polarferry"))?;
     }
     Ok(())

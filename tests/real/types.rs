@@ -146,7 +146,6 @@ const KINDS: &str = "SELECT CONCAT_WS(' ', id, JSON_TYPE(d->'$.time'), JSON_TYPE
     JSON_TYPE(d->'$.decimal'), JSON_TYPE(d->'$.double'), JSON_TYPE(d->'$.whole'), \
     JSON_TYPE(d->'$.integer'), JSON_REMOVE(d, '$.whole')) FROM shop.t ORDER BY id";
 
-/// The copy reads documents as text: see the README's known gaps.
 async fn sql_values_in_streamed_documents_keep_their_types(route: Route) {
     let pair = Pair::start(route).await;
     pair.source.exec("CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY, d JSON)").await;
@@ -163,7 +162,6 @@ async fn sql_values_in_streamed_documents_keep_their_types(route: Route) {
     let target: Vec<String> = pair.target.query_rows(KINDS).await;
     assert_eq!(source, target);
     assert_eq!(source.len(), 3);
-    assert!(ferry.log().contains("source.json"), "the precheck says what the copy does to documents");
     assert_eq!(ferry.terminate().await.0, 0);
     ferry.assert_clean_log();
 }
