@@ -6,6 +6,7 @@
 //! | `POLARFERRY_TEST_ROWS` | 5000 | rows of each sysbench table; when it is set, the servers also run with full durability |
 //! | `POLARFERRY_TEST_KILLS` | 4 | how often a daemon is killed |
 //! | `POLARFERRY_TEST_SEED` | random, printed | where the random moments and changes come from |
+//! | `POLARFERRY_TEST_FAR` | unset | `1`: a binlog file of more than 4 GiB, 10 GB of disk |
 //! | `POLARFERRY_TEST_ALL` | unset | `1`: the kills on all pairs of servers, with GTIDs and without |
 //!
 //! The campaign is `POLARFERRY_TEST_ROWS=100000 POLARFERRY_TEST_KILLS=20 POLARFERRY_TEST_ALL=1 cargo test --test real`.
@@ -28,6 +29,7 @@ mod real {
     mod crash;
     mod events;
     mod events_disk;
+    mod events_far;
     mod events_lost;
     mod events_xa;
     mod fence;

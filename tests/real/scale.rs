@@ -39,6 +39,11 @@ pub fn all_pairs() -> bool {
     number("POLARFERRY_TEST_ALL") == Some(1)
 }
 
+/// Whether a binlog file of more than 4 GiB is wanted.
+pub fn far() -> bool {
+    number("POLARFERRY_TEST_FAR") == Some(1)
+}
+
 /// The seed of a test, which it prints: a test that failed runs again the same way, as far as the
 /// machine's own timing allows.
 pub fn seed() -> u64 {
