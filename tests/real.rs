@@ -26,6 +26,7 @@ mod real {
     // The questions.
     mod crash;
     mod fence;
+    mod keyless;
     mod keys;
     mod load;
     mod neighbours;

@@ -303,6 +303,14 @@ fn write_equals(out: &mut Vec<u8>, table: &Table, row: &RowImage) -> Result<(), 
         if json {
             out.extend_from_slice(b" AS JSON)");
         }
+        // Zero equals minus zero; their texts differ.
+        if let Value::Float(0.0) | Value::Double(0.0) = value {
+            let negative = matches!(value, Value::Float(zero) if zero.is_sign_negative())
+                || matches!(value, Value::Double(zero) if zero.is_sign_negative());
+            out.extend_from_slice(b" AND ");
+            name.write(out);
+            out.extend_from_slice(if negative { b" LIKE '-%'" } else { b" NOT LIKE '-%'" });
+        }
     })?;
     Ok(result?)
 }
@@ -402,6 +410,23 @@ mod tests {
         assert_eq!(
             texts(vec![statement]),
             ["DELETE FROM `shop`.`t` WHERE `id` <=> 7 AND CAST(`na``me` AS BINARY) <=> 'x' LIMIT 1"]
+        );
+    }
+
+    #[test]
+    fn rows_without_a_key_are_told_apart_by_the_sign_of_a_zero() {
+        let mut table = shop();
+        table.columns = vec![column("d", ColumnKind::Double)];
+        let layout = Arc::new(Layout::new(vec![Wire::Double]));
+        let conditions = [0.0_f64, -0.0, 1.0].map(|number| {
+            let bytes: Vec<u8> = [0].into_iter().chain(number.to_le_bytes()).collect();
+            let row = RowImage::new(bytes.into(), 0, 9, Arc::clone(&layout));
+            texts(vec![delete_one(&Shapes::new(&table), &table, &row).expect("a statement")]).concat()
+        });
+        assert_eq!(
+            conditions,
+            ["`d` <=> 0e0 AND `d` NOT LIKE '-%'", "`d` <=> -0e0 AND `d` LIKE '-%'", "`d` <=> 1e0"]
+                .map(|condition| format!("DELETE FROM `shop`.`t` WHERE {condition} LIMIT 1"))
         );
     }
 }

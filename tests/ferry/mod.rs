@@ -45,6 +45,8 @@ pub struct Ferry {
     address: String,
     /// The log's length when it was last started.
     begun: usize,
+    /// Where the whole log goes if the test fails.
+    kept: Option<PathBuf>,
 }
 
 impl Ferry {
@@ -52,9 +54,14 @@ impl Ferry {
     pub fn start(task: &Task) -> Self {
         let directory = tempfile::Builder::new().prefix("ferry-").tempdir().expect("a temporary directory");
         let address = task.write(directory.path());
-        let mut ferry = Self { process: None, directory, address, begun: 0 };
+        let mut ferry = Self { process: None, directory, address, begun: 0, kept: None };
         ferry.run();
         ferry
+    }
+
+    /// If the test fails, the log is copied there.
+    pub fn keep_log(&mut self, path: PathBuf) {
+        self.kept = Some(path);
     }
 
     fn run(&mut self) {
@@ -203,6 +210,10 @@ impl Drop for Ferry {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("--- the daemon's log\n{}", last_lines(&self.log(), 30));
+            if let Some(path) = &self.kept {
+                let kept = path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(path, self.log()));
+                kept.unwrap_or_else(|error| eprintln!("{}: {error}", path.display()));
+            }
         }
     }
 }

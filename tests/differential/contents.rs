@@ -1,0 +1,126 @@
+//! What a table holds, in digits, and in what three servers differ about it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use mysql_async::prelude::Queryable;
+
+use super::stage::Stage;
+use super::table::{Table, quoted};
+use crate::lab::Server;
+
+/// A row: one word for each column, in the table's order.
+type Row = Vec<String>;
+
+/// The rows of a table, sorted. Generated columns are columns.
+async fn rows(server: &Server, table: &Table) -> (Vec<String>, Vec<Row>) {
+    let mut root = server.root().await;
+    // TIMESTAMPs are moments, whatever the zone; what a document says is text.
+    root.query_drop("SET NAMES utf8mb4, time_zone = '+00:00'").await.expect("a session");
+    let columns: Vec<(String, String)> = root
+        .exec(
+            "SELECT column_name, data_type FROM information_schema.columns \
+             WHERE table_schema = ? AND table_name = ? ORDER BY ordinal_position",
+            (&table.schema, &table.table),
+        )
+        .await
+        .expect("the columns");
+    assert!(!columns.is_empty(), "no table {} on {}", table.name, server.version());
+    let digits: Vec<String> =
+        columns.iter().map(|(name, kind)| format!("IFNULL({}, '~')", digits(&quoted(name), &kind.to_lowercase()))).collect();
+    let query = format!("SELECT CONCAT_WS(' ', {}) FROM {}", digits.join(", "), table.name);
+    let lines: Vec<String> = root.query(query).await.expect("the rows");
+    let _ = root.disconnect().await;
+    let mut rows: Vec<Row> = lines.iter().map(|line| line.split(' ').map(str::to_owned).collect()).collect();
+    rows.sort_unstable();
+    (columns.into_iter().map(|(name, _)| name).collect(), rows)
+}
+
+/// An expression without spaces that tells any two values of a type apart.
+fn digits(name: &str, kind: &str) -> String {
+    match kind {
+        // Their text would lose digits, and the sign of a zero. A point is made of its numbers' bits.
+        "float" | "double" => format!("HEX(POINT({name}, 0))"),
+        // HEX of a number is its integer part.
+        "decimal" => format!("HEX(CONCAT({name}))"),
+        // Two members may be spelled alike, and the number 0 is spelled as the member ''.
+        "enum" | "set" => format!("CONCAT({name} + 0, ':', HEX({name}))"),
+        // The kinds of values at the places where the drawn documents have them.
+        "json" => {
+            let places = ["$", "$.a", "$.b", "$[0]", "$[1]", "$[2]", "$[3]", "$.a[0]", "$.b[0]"];
+            let kinds = places.map(|place| format!("REPLACE(IFNULL(JSON_TYPE(JSON_EXTRACT({name}, '{place}')), '-'), ' ', '_')"));
+            format!("CONCAT(HEX(CAST({name} AS CHAR)), ':', CONCAT_WS(',', {}))", kinds.join(", "))
+        }
+        _ => format!("HEX({name})"),
+    }
+}
+
+/// Compares one table on all three; the number of its rows.
+///
+/// # Panics
+/// When they differ, with who, where and what.
+pub async fn compare(stage: &Stage, table: &Table) -> Result<u64, String> {
+    let ((columns, source), (_, target), (_, witness)) =
+        tokio::join!(rows(&stage.source, table), rows(&stage.target, table), rows(&stage.witness, table));
+    let (ours, native) = (source == target, source == witness);
+    if ours && native {
+        return Ok(source.len() as u64);
+    }
+    let verdict = match (ours, native) {
+        (true, _) => "the native replica differs from both: a defect of the server, or of the test",
+        (false, true) => "the target differs from the source and its native replica: A DEFECT OF POLARFERRY",
+        (false, false) if target == witness => "target and native replica agree, the source differs from both",
+        (false, false) => "all three differ: a defect of the test",
+    };
+    let mut text = format!("{}: {verdict}\n", table.name);
+    let other = if ours { &witness } else { &target };
+    let (gone, extra) = (surplus(&source, other), surplus(other, &source));
+    let _ = writeln!(
+        text,
+        "{} rows on the source, {} there; {} only on the source, {} only there",
+        source.len(),
+        other.len(),
+        gone.len(),
+        extra.len()
+    );
+    for row in gone.iter().take(5) {
+        let twin = extra.iter().find(|twin| same_key(table, row, twin));
+        let _ = writeln!(text, "  key {}", spell_key(table, row));
+        for (at, name) in columns.iter().enumerate() {
+            match twin {
+                Some(twin) if row[at] == twin[at] => {}
+                Some(twin) => drop(writeln!(text, "    {name}: {:.300} on the source, {:.300} there", row[at], twin[at])),
+                None => drop(writeln!(text, "    {name}: {:.100}", row[at])),
+            }
+        }
+    }
+    for row in extra.iter().filter(|row| !gone.iter().any(|twin| same_key(table, row, twin))).take(5) {
+        let _ = writeln!(text, "  key {} is only there: {:.2000}", spell_key(table, row), row.join(" "));
+    }
+    Err(text)
+}
+
+fn same_key(table: &Table, row: &Row, other: &Row) -> bool {
+    !table.key.is_empty() && table.key.iter().all(|at| row.get(*at) == other.get(*at))
+}
+
+fn spell_key(table: &Table, row: &Row) -> String {
+    let parts: Vec<String> = table.key.iter().map(|at| format!("{} = {:.80}", table.columns[*at].name, row[*at])).collect();
+    if parts.is_empty() { "(none)".to_owned() } else { parts.join(", ") }
+}
+
+/// The rows that `these` has more often than `those`.
+fn surplus<'r>(these: &'r [Row], those: &[Row]) -> Vec<&'r Row> {
+    let mut counts: BTreeMap<&Row, usize> = BTreeMap::new();
+    for row in those {
+        *counts.entry(row).or_default() += 1;
+    }
+    let mut surplus = Vec::new();
+    for row in these {
+        match counts.get_mut(row) {
+            Some(count) if *count > 0 => *count -= 1,
+            _ => surplus.push(row),
+        }
+    }
+    surplus
+}
