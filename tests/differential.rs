@@ -8,6 +8,7 @@
 //! | `POLARFERRY_FUZZ_SECONDS` | 15 | how long the application of one seed writes |
 //! | `POLARFERRY_FUZZ_ROUTE` | all in turn | `9.7-9.7`, `8.0-8.0` or `5.7-8.0` |
 //! | `POLARFERRY_FUZZ_JOBS` | 1 | how many seeds run at the same time |
+//! | `POLARFERRY_FUZZ_TRACE` | unset | `1`: a failing seed also leaves the target's log of all statements |
 //!
 //! A failing seed leaves its journal (the schema, every statement with what became of it) and the daemon's log below
 //! `target/tmp/differential`. What this version does not carry, and the generator leaves out, is in `differential/limits.rs`.
@@ -35,4 +36,5 @@ mod differential {
 
     // The runs.
     mod campaign;
+    mod kept;
 }

@@ -1,7 +1,9 @@
 //! MySQL's binary JSON, read in place (`sql-common/json_binary.h` describes the format).
 //!
 //! A document is a tree of [`Node`]s over borrowed bytes. Offsets come from the bytes themselves, so every access is checked, and
-//! the depth is bounded as the server bounds it: a damaged document is an error, never a panic or an endless walk.
+//! the depth is bounded as the server bounds it: a damaged document is an error, never a panic or an endless walk. Nor does it grow:
+//! in a document of a server no two values share a byte, so a tree with more values, or longer ones, than its bytes can hold is
+//! damaged, too. Without that, a hundred bytes whose offsets point at themselves would be a tree of 2^100 values.
 
 /// The server refuses documents deeper than this.
 pub const MAX_DEPTH: usize = 100;
@@ -36,12 +38,40 @@ pub struct Container<'a> {
     count: usize,
 }
 
-/// Reads a document as stored in a JSON column; an empty one is the JSON null that old servers left in NOT NULL columns.
+/// Reads a document as stored in a JSON column; an empty one is the JSON null that old servers left in NOT NULL columns. What it
+/// returns can be walked to its end, at most [`MAX_DEPTH`] deep and in a time that goes with the document's length.
 pub fn parse(document: &[u8]) -> Result<Node<'_>, BadJson> {
-    match document.split_first() {
-        None => Ok(Node::Null),
-        Some((kind, rest)) => Node::read(*kind, rest).ok_or(BadJson),
+    let Some((kind, rest)) = document.split_first() else { return Ok(Node::Null) };
+    let node = Node::read(*kind, rest).ok_or(BadJson)?;
+    spend(node, 0, &mut document.len())?;
+    Ok(node)
+}
+
+/// Takes the bytes of a value and of all that it holds out of `budget`: at least one for each, so that empty ones cost, too.
+fn spend(node: Node<'_>, depth: usize, budget: &mut usize) -> Result<(), BadJson> {
+    let bytes = match node {
+        Node::Text(bytes) | Node::Opaque(_, bytes) => bytes.len(),
+        Node::Null | Node::True | Node::False | Node::Int(_) | Node::UInt(_) | Node::Double(_) => 0,
+        Node::Object(_) | Node::Array(_) => 0,
+    };
+    take(budget, 1 + bytes)?;
+    if let Node::Object(container) | Node::Array(container) = node {
+        if depth >= MAX_DEPTH {
+            return Err(BadJson);
+        }
+        for index in 0..container.len() {
+            if container.keyed {
+                take(budget, container.key(index)?.len())?;
+            }
+            spend(container.value(index)?, depth + 1, budget)?;
+        }
     }
+    Ok(())
+}
+
+fn take(budget: &mut usize, bytes: usize) -> Result<(), BadJson> {
+    *budget = budget.checked_sub(bytes).ok_or(BadJson)?;
+    Ok(())
 }
 
 fn little(bytes: &[u8]) -> u64 {
@@ -173,5 +203,19 @@ mod tests {
         assert_eq!(parse(&[0x02, 0xff, 0xff, 10, 0]), Err(BadJson));
         assert_eq!(parse(&[0x0c, 0xff, 0xff, 0xff, 0xff, 0xff]), Err(BadJson));
         assert_eq!(parse(&[0x77]), Err(BadJson));
+    }
+
+    #[test]
+    fn a_document_that_points_at_itself_is_damage_and_takes_no_time() {
+        // An array of eight elements, each of them the array itself; then eight times the same text.
+        let mut array = vec![0x02, 8, 0, 40, 0];
+        array.extend([0x02, 0, 0].repeat(8));
+        array.resize(41, 0);
+        assert_eq!(parse(&array), Err(BadJson));
+        let mut texts = vec![0x02, 8, 0, 40, 0];
+        texts.extend([0x0c, 28, 0].repeat(8));
+        texts.extend(b"\x0btwelve bytes");
+        texts.truncate(41);
+        assert_eq!(parse(&texts), Err(BadJson));
     }
 }

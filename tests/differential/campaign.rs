@@ -91,7 +91,7 @@ async fn on_route(route: Route, seeds: &[u64]) -> Vec<String> {
 
 /// # Panics
 /// When a seed fails, after all of them have run.
-async fn run(routes: &[Route], seeds: &[u64]) {
+pub async fn run(routes: &[Route], seeds: &[u64]) {
     let _turn = TURN.lock().await;
     let mut failures = Vec::new();
     for route in routes {

@@ -21,12 +21,11 @@ pub struct Route {
 }
 
 impl Route {
-    pub const ALL: [Self; 3] = [
-        Self { source: Version::V97, target: Version::V97 },
-        Self { source: Version::V80, target: Version::V80 },
-        // Aurora 2 to PolarDB 8.0.
-        Self { source: Version::V57, target: Version::V80 },
-    ];
+    pub const V97: Self = Self { source: Version::V97, target: Version::V97 };
+    const V80: Self = Self { source: Version::V80, target: Version::V80 };
+    /// Aurora 2 to PolarDB 8.0.
+    const V57_TO_V80: Self = Self { source: Version::V57, target: Version::V80 };
+    const ALL: [Self; 3] = [Self::V97, Self::V80, Self::V57_TO_V80];
 }
 
 impl Display for Route {
@@ -57,4 +56,9 @@ pub fn seeds() -> Vec<u64> {
 /// How many seeds run at the same time.
 pub fn jobs() -> usize {
     number("POLARFERRY_FUZZ_JOBS").unwrap_or(1).max(1)
+}
+
+/// Whether the target logs every statement; the log is kept with the rest of a failure's evidence.
+pub fn trace() -> bool {
+    number("POLARFERRY_FUZZ_TRACE") == Some(1)
 }

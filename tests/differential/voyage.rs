@@ -74,7 +74,8 @@ impl Voyage {
     pub async fn run(&self) -> Tally {
         let _ = fs::remove_dir_all(&self.evidence);
         let journal = Journal::new();
-        let _guard = Evidence { directory: &self.evidence, journal: journal.clone() };
+        let trace = if settings::trace() { Some(self.trace().await) } else { None };
+        let _guard = Evidence { directory: &self.evidence, journal: journal.clone(), trace };
         let mut dice = Dice::new(self.seed, 2);
         let version = self.stage.route.source;
         let tables = Arc::new(self.schema(&mut dice, &journal).await);
@@ -104,6 +105,14 @@ impl Voyage {
         assert_eq!(ferry.terminate().await.0, 0, "the exit code at the end");
         ferry.assert_clean_log();
         tally
+    }
+
+    /// Has the target log every statement from here on; where.
+    async fn trace(&self) -> PathBuf {
+        let path = self.stage.target.data().join(format!("trace-{}", self.seed));
+        let target = &self.stage.target;
+        target.exec(format!("SET GLOBAL general_log_file = '{}'; SET GLOBAL general_log = 1", path.display())).await;
+        path
     }
 
     /// Makes the schema on the source.
@@ -245,13 +254,15 @@ impl Voyage {
 struct Evidence<'v> {
     directory: &'v Path,
     journal: Journal,
+    trace: Option<PathBuf>,
 }
 
 impl Drop for Evidence<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let written = fs::create_dir_all(self.directory)
-                .and_then(|()| fs::write(self.directory.join("journal.sql"), self.journal.text()));
+                .and_then(|()| fs::write(self.directory.join("journal.sql"), self.journal.text()))
+                .and_then(|()| self.trace.as_ref().map_or(Ok(0), |trace| fs::copy(trace, self.directory.join("target.log"))));
             if let Err(error) = written {
                 eprintln!("{}: {error}", self.directory.display());
             }
