@@ -112,8 +112,11 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Dead peers are noticed by the kernel.
 const KEEPALIVE: Duration = Duration::from_secs(20);
 
-const COMMON: &str = "SET time_zone='+00:00', sql_mode='NO_AUTO_VALUE_ON_ZERO,STRICT_ALL_TABLES,STRICT_TRANS_TABLES,ALLOW_INVALID_DATES', \
-                      net_read_timeout=600, net_write_timeout=600, wait_timeout=28800";
+/// What every session runs under.
+pub const STRICT: &str = "SET sql_mode='NO_AUTO_VALUE_ON_ZERO,STRICT_ALL_TABLES,STRICT_TRANS_TABLES,ALLOW_INVALID_DATES'";
+/// For the one value that strict mode refuses although the source holds it: the error value of an ENUM.
+pub const LAX: &str = "SET sql_mode='NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES'";
+const COMMON: &str = "SET time_zone='+00:00', net_read_timeout=600, net_write_timeout=600, wait_timeout=28800";
 const TARGET: &str = "SET foreign_key_checks=0, unique_checks=1, range_optimizer_max_mem_size=0, innodb_lock_wait_timeout=20";
 
 fn ssl(side: Side, tls: &Tls) -> Result<Option<SslOpts>, Fault> {
@@ -157,7 +160,7 @@ pub async fn connect(side: Side, endpoint: &Endpoint, purpose: Purpose) -> Resul
         Purpose::Catalog => "SET NAMES utf8mb4",
         Purpose::Rows => "SET NAMES binary",
     };
-    let mut settings = vec![names, COMMON];
+    let mut settings = vec![names, COMMON, STRICT];
     if side == Side::Target {
         settings.extend([TARGET, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"]);
     }

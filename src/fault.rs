@@ -193,7 +193,7 @@ impl Code {
                 "this version does not carry DDL: finish or exclude the table, or start a new task after the change"
             }
             Self::TransactionUnsupported => {
-                "this version does not carry such transactions on selected tables: exclude the tables or avoid the statement"
+                "this version does not carry such transactions on selected tables: exclude the tables or avoid the statement; when it commits what was prepared before the task began, begin a new task while XA RECOVER shows nothing"
             }
             Self::SchemaMismatch => "make the target's table equal to the source's, or drop it so that it is created again",
             Self::ValueUnsupported => {
@@ -257,6 +257,10 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
+/// How a source words that it cannot read its own binlog.
+const DAMAGE: [&str; 5] =
+    ["bogus data", "truncated in the middle", "did not pass crc", "exceeded max_allowed_packet", "I/O error reading"];
+
 /// Decides what a server's error number means. `message` tells apart what shares a number.
 pub fn of_server_error(side: Side, number: u16, message: &str) -> Code {
     match number {
@@ -269,6 +273,8 @@ pub fn of_server_error(side: Side, number: u16, message: &str) -> Code {
         1044 | 1142 | 1143 | 1227 | 1370 | 1410 => Code::PrivilegeMissing(side),
         3159 => Code::TlsRefused(side),
         1236 if message.contains("same server_") => Code::ServerIdInUse,
+        // The server found the damage itself, while it looked for the next event.
+        1236 if DAMAGE.iter().any(|sign| message.contains(sign)) => Code::EventDamaged,
         1236 | 1220 | 1373 => Code::StreamLost,
         // Duplicates, NULLs, ranges, lengths, text, dates, foreign keys, checks, generated columns, JSON, geometry.
         1022 | 1048 | 1062 | 1169 | 1264 | 1265 | 1292 | 1364 | 1366 | 1406 | 1411 | 1416 | 1451 | 1452 | 1690 | 3105 | 3140

@@ -9,7 +9,6 @@ use polarferry::cli::{self, Exit, Failure, Launch};
 use polarferry::config::{Config, Environment};
 use polarferry::fault::{Code, Fault};
 use polarferry::mirror::Mirror;
-use polarferry::observe::snapshot::Snapshot;
 use polarferry::observe::{Observer, Routes, http};
 use polarferry::precheck::{self, Item, Wish};
 use polarferry::replicator::{Charter, Order, Replicator};
@@ -22,6 +21,8 @@ use tokio_util::sync::CancellationToken;
 const WAITING: usize = 8;
 /// How often systemd hears what we are doing.
 const TELL: Duration = Duration::from_secs(2);
+/// Two scrapes at the usual interval of a minute or less.
+const LAST_WORDS: Duration = Duration::from_secs(90);
 
 fn main() -> ExitCode {
     let command = match cli::parse(std::env::args_os()) {
@@ -94,7 +95,7 @@ fn charter(config: &Config) -> Charter {
 }
 
 /// Runs the replicator beside its HTTP server, and passes on what the host says.
-async fn replicate(launch: Launch, signals: mpsc::Receiver<Signal>, listener: TcpListener) -> Result<(), Failure> {
+async fn replicate(launch: Launch, mut signals: mpsc::Receiver<Signal>, listener: TcpListener) -> Result<(), Failure> {
     let observer = Observer::new(launch.config.task.name.as_str(), env!("CARGO_PKG_VERSION"));
     let (orders, ordered) = mpsc::channel(WAITING);
     let (control, controls) = mpsc::channel(WAITING);
@@ -107,6 +108,7 @@ async fn replicate(launch: Launch, signals: mpsc::Receiver<Signal>, listener: Tc
     };
     let server = http::spawn(listener, routes, closing.clone())
         .map_err(|error| failure(&Fault::new(Code::HttpBind, error.to_string())))?;
+    let mut notify = Notify::new(&launch.environment);
     let replicator = Replicator::new(charter(&launch.config), observer.clone());
     let outcome = tokio::select! {
         outcome = replicator.run(ordered, controls) => outcome,
@@ -114,24 +116,62 @@ async fn replicate(launch: Launch, signals: mpsc::Receiver<Signal>, listener: Tc
             let why = ended.err().map_or_else(String::new, |error| error.to_string());
             Err(Fault::new(Code::Internal, format!("the HTTP server ended: {why}")))
         }
-        () = relay(launch, signals, orders, observer) => Err(Fault::new(Code::Internal, "signals are no longer heard")),
+        () = relay(&launch, &mut signals, orders, &observer, &mut notify) => {
+            Err(Fault::new(Code::Internal, "signals are no longer heard"))
+        }
     };
+    if outcome.is_err() && notify.may_linger() {
+        last_words(&observer, &mut signals, &mut notify).await;
+    }
+    notify.stopping();
     closing.cancel();
     outcome.map_err(|fault| failure(&fault))
 }
 
+/// A task that has failed is over, and a process that ends at once takes the reason with it before any scrape has seen it. So under
+/// a service manager it stays until it was looked at, for `LAST_WORDS` at most; a signal ends that.
+async fn last_words(observer: &Observer, signals: &mut mpsc::Receiver<Signal>, notify: &mut Notify) {
+    let mut scrapes = observer.scrapes();
+    notify.status(&systemd::status_line(&observer.snapshot()));
+    let seen = async {
+        tokio::select! {
+            // Its other end is the observer's.
+            _ = scrapes.changed() => {}
+            _ = signals.recv() => {}
+            () = tokio::time::sleep(LAST_WORDS) => {}
+        }
+    };
+    tokio::pin!(seen);
+    let mut tell = tokio::time::interval(TELL);
+    loop {
+        tokio::select! {
+            () = &mut seen => return,
+            _ = tell.tick() => {
+                // The conductor has ended; what is left to do is this wait.
+                observer.turned();
+                notify.alive(observer.turns());
+            }
+        }
+    }
+}
+
 /// Signals in, notifications out.
-async fn relay(launch: Launch, mut signals: mpsc::Receiver<Signal>, orders: mpsc::Sender<Order>, observer: Observer) {
-    let notify = Notify::new(&launch.environment);
+async fn relay(
+    launch: &Launch,
+    signals: &mut mpsc::Receiver<Signal>,
+    orders: mpsc::Sender<Order>,
+    observer: &Observer,
+    notify: &mut Notify,
+) {
     let mut mirror = Mirror::new(launch.config.task.state_dir.clone());
     notify.ready();
     let mut tell = tokio::time::interval(notify.watchdog_interval().map_or(TELL, |interval| interval.min(TELL)));
     loop {
         let order = tokio::select! {
             _ = tell.tick() => {
-                notify.alive();
+                notify.alive(observer.turns());
                 mirror.write(&observer.snapshot());
-                notify.status(&summary(&observer.snapshot()));
+                notify.status(&systemd::status_line(&observer.snapshot()));
                 continue;
             }
             signal = signals.recv() => match signal {
@@ -159,9 +199,4 @@ async fn relay(launch: Launch, mut signals: mpsc::Receiver<Signal>, orders: mpsc
             return;
         }
     }
-}
-
-fn summary(snapshot: &Snapshot) -> String {
-    let lag = snapshot.lag_seconds.map_or_else(|| "unknown".to_owned(), |lag| format!("{lag:.1} s"));
-    format!("{}, lag {lag}, {} rows copied", snapshot.phase.as_str(), snapshot.copy.rows)
 }

@@ -35,8 +35,9 @@
 //! The gate makes "the moment its chunk is written" a moment: a chunk holds the gate shared from its look at the buried keys to
 //! its commit, a batch holds it exclusively from burying to its commit. It is fair, so neither side starves.
 //!
-//! A burial may be forgotten once the delete is *visible* on the source and no read that began earlier is still unwritten:
-//! reads that begin later cannot return the row.
+//! A burial may be forgotten once the delete is *proven visible* on the source and no read that began before the proof is still
+//! unwritten: reads that begin later cannot return the row. Proofs are numbered, and a read remembers the last one before it: so
+//! burials go even when there is never a moment without an open read.
 //!
 //! # Crash
 //!
@@ -44,7 +45,7 @@
 //! delete applied before the crash is visible to every read after it. Copied ranges may be read again at any time: by the rule
 //! above that changes nothing.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -75,8 +76,27 @@ struct Burials {
     clock: u64,
     /// The clock of the last batch whose burials are committed and reported as applied.
     settled: u64,
-    /// The clock at which each unwritten read began.
+    /// How many proofs of visibility there were.
+    proofs: u64,
+    /// Proofs that an open read may have missed: the number of each, and the clock up to which it holds.
+    pending: VecDeque<(u64, u64)>,
+    /// The unwritten reads, counted by the last proof before each.
     reads: BTreeMap<u64, usize>,
+}
+
+impl Burials {
+    /// Forgets what is proven to every open read.
+    fn settle_proofs(&mut self) {
+        let oldest = self.reads.keys().next().copied().unwrap_or(u64::MAX);
+        let mut visible = None;
+        while let Some((_, clock)) = self.pending.front().filter(|(proof, _)| *proof <= oldest) {
+            visible = Some(*clock);
+            self.pending.pop_front();
+        }
+        if let Some(visible) = visible {
+            self.keys.retain(|_, buried| *buried > visible);
+        }
+    }
 }
 
 /// One table's meeting place.
@@ -92,7 +112,7 @@ pub struct Overlap {
 #[derive(Debug)]
 pub struct OpenRead<'a> {
     overlap: &'a Overlap,
-    began: u64,
+    proof: u64,
 }
 
 impl Overlap {
@@ -110,11 +130,14 @@ impl Overlap {
     }
 
     pub fn enter(&self, stage: Stage) {
-        if !matches!(stage, Stage::Copying) {
-            let mut burials = self.burials();
-            burials.keys.clear();
-        }
+        let over = !matches!(stage, Stage::Copying);
         self.stage.send_replace(stage);
+        if over {
+            // After the stage: `bury` looks at it under this lock.
+            let mut burials = self.burials();
+            burials.keys = HashMap::new();
+            burials.pending.clear();
+        }
     }
 
     /// Waits until the table is no longer being copied.
@@ -127,6 +150,10 @@ impl Overlap {
     /// The applier, holding the gate: these keys end absent, those end present, when the batch commits.
     pub fn bury<'k>(&self, absent: impl Iterator<Item = &'k [u8]>, present: impl Iterator<Item = &'k [u8]>) {
         let mut burials = self.burials();
+        if !matches!(*self.stage.borrow(), Stage::Copying) {
+            // No chunk will be read any more that could bring a row back.
+            return;
+        }
         burials.clock += 1;
         let now = burials.clock;
         for key in present {
@@ -140,9 +167,9 @@ impl Overlap {
     /// A chunk's read begins.
     pub fn open_read(&self) -> OpenRead<'_> {
         let mut burials = self.burials();
-        let began = burials.clock;
-        *burials.reads.entry(began).or_default() += 1;
-        OpenRead { overlap: self, began }
+        let proof = burials.proofs;
+        *burials.reads.entry(proof).or_default() += 1;
+        OpenRead { overlap: self, proof }
     }
 
     pub fn is_buried(&self, key: &[u8]) -> bool {
@@ -168,20 +195,21 @@ impl Overlap {
     /// Everything buried at or before `visible` has been proven visible to reads that begin from now on.
     pub fn forget(&self, visible: u64) {
         let mut burials = self.burials();
-        // A read that is still open began before the proof, and may have missed what the proof shows.
-        if burials.reads.is_empty() {
-            burials.keys.retain(|_, buried| *buried > visible);
-        }
+        burials.proofs += 1;
+        let proof = (burials.proofs, visible);
+        burials.pending.push_back(proof);
+        burials.settle_proofs();
     }
 }
 
 impl Drop for OpenRead<'_> {
     fn drop(&mut self) {
         let mut burials = self.overlap.burials();
-        if let Some(count) = burials.reads.get_mut(&self.began) {
+        if let Some(count) = burials.reads.get_mut(&self.proof) {
             *count -= 1;
             if *count == 0 {
-                burials.reads.remove(&self.began);
+                burials.reads.remove(&self.proof);
+                burials.settle_proofs();
             }
         }
     }
@@ -243,9 +271,10 @@ mod tests {
         let visible = overlap.settled();
         overlap.forget(visible);
         assert!(overlap.is_buried(b"1"), "the open read may still carry the row");
+        let later = overlap.open_read();
         drop(read);
-        overlap.forget(visible);
-        assert!(!overlap.is_buried(b"1"));
+        assert!(!overlap.is_buried(b"1"), "the read that is open now began after the proof");
+        drop(later);
     }
 
     #[test]

@@ -9,6 +9,11 @@
 //! `@`, a name in Linux's abstract namespace. The crate sd-notify 0.5 takes paths only; the protocol is this short.
 //! Without the variable, nothing is sent. A notification that fails is logged and nothing more: the daemon's
 //! work does not depend on being watched.
+//!
+//! **The watchdog** is fed from progress, never from a bare timer: [`Notify::alive`] is told how often the conductor's loop has
+//! come round, and passes on only news. The loop comes round when the conductor is polled *and* a task handed to the workers
+//! came back (`Observer::turned`), so a blocked conductor and a blocked pool of workers both end in a restart. A database that
+//! does not answer ends in none: waiting is not hanging, and a restart would not make the database answer.
 
 use std::io;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -19,6 +24,9 @@ use signal_hook::iterator::Signals;
 use tokio::sync::mpsc::{self, Sender};
 
 use crate::config::Environment;
+use crate::model::Phase;
+use crate::observe::Snapshot;
+use crate::observe::snapshot::{Side, TableState};
 
 /// What a signal asks of the conductor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +90,9 @@ fn tell(sender: &Sender<Signal>, signal: Signal) {
 pub struct Notify {
     socket: Option<UnixDatagram>,
     watchdog: Option<Duration>,
+    /// The conductor's turns when the watchdog was last fed.
+    turns: u64,
+    is_stopping: bool,
 }
 
 impl Notify {
@@ -92,7 +103,7 @@ impl Notify {
             connect(name).map_err(failed).ok()
         });
         let watchdog = watchdog(environment).filter(|_| socket.is_some());
-        Notify { socket, watchdog }
+        Notify { socket, watchdog, turns: 0, is_stopping: false }
     }
 
     /// Start-up is over. Also ends what `reloading` began.
@@ -100,12 +111,17 @@ impl Notify {
         self.send("READY=1");
     }
 
+    /// The file is read again. With the monotonic clock, as `Type=notify-reload` asks for it (sd_notify(3)): it tells this
+    /// reload from an earlier one.
     pub fn reloading(&self) {
-        self.send("RELOADING=1");
+        self.send(&format!("RELOADING=1\nMONOTONIC_USEC={}", monotonic_microseconds()));
     }
 
-    pub fn stopping(&self) {
-        self.send("STOPPING=1");
+    /// Said once, however often it is known.
+    pub fn stopping(&mut self) {
+        if !std::mem::replace(&mut self.is_stopping, true) {
+            self.send("STOPPING=1");
+        }
     }
 
     /// One line for `systemctl status`.
@@ -114,9 +130,17 @@ impl Notify {
         self.send(&format!("STATUS={}", text.replace(['\n', '\r'], " ")));
     }
 
-    /// Sign of life. To be sent from work that progresses, never from a bare timer.
-    pub fn alive(&self) {
-        self.send("WATCHDOG=1");
+    /// Sign of life, if there is one: sent when the conductor's loop has come round since the last time.
+    pub fn alive(&mut self, turns: u64) {
+        if self.watchdog.is_some() && turns != self.turns {
+            self.turns = turns;
+            self.send("WATCHDOG=1");
+        }
+    }
+
+    /// Whether somebody listens who did not ask for a stop.
+    pub fn may_linger(&self) -> bool {
+        self.socket.is_some() && !self.is_stopping
     }
 
     /// How often `alive` must be sent: half of what systemd allows, as sd_watchdog_enabled(3) advises.
@@ -132,6 +156,49 @@ impl Notify {
             tracing::warn!(%error, message, "the service manager was not told");
         }
     }
+}
+
+fn monotonic_microseconds() -> i64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    now.tv_sec.saturating_mul(1_000_000).saturating_add(now.tv_nsec / 1000)
+}
+
+/// The task in one line: phase, what holds it up, how far it is, lag, how long the copy still takes.
+pub fn status_line(snapshot: &Snapshot) -> String {
+    if let Some(failure) = &snapshot.error {
+        return format!("failed, {}: {}; {}", failure.code, failure.message, failure.remedy);
+    }
+    let mut words = vec![snapshot.phase.to_string()];
+    if snapshot.paused {
+        words.push("paused by an operator".to_owned());
+    }
+    if let Some(retry) = &snapshot.retries.last {
+        let side = match retry.side {
+            Side::Source => "source",
+            Side::Target => "target",
+        };
+        words.push(format!("trying the {side} again: {}", retry.cause));
+    }
+    match snapshot.phase {
+        Phase::Copy => words.push(copied(snapshot)),
+        Phase::Precheck | Phase::Schema | Phase::Stream | Phase::Cutover | Phase::Sealed | Phase::Failed => {}
+    }
+    if let Some(lag) = snapshot.lag_seconds {
+        words.push(format!("lag {lag:.1} s"));
+    } else if matches!(snapshot.phase, Phase::Copy | Phase::Stream | Phase::Cutover) {
+        words.push("lag unknown".to_owned());
+    }
+    words.join(", ")
+}
+
+fn copied(snapshot: &Snapshot) -> String {
+    let done = |state| matches!(state, TableState::Copied | TableState::Streaming);
+    let tables = snapshot.tables.iter().filter(|table| done(table.state)).count();
+    let left = snapshot.copy.eta_seconds.map_or_else(
+        || "time left unknown".to_owned(),
+        |left| format!("{} left", humantime::format_duration(Duration::from_secs(left as u64))),
+    );
+    format!("{tables} of {} tables, {} rows copied, {left}", snapshot.tables.len(), snapshot.copy.rows)
 }
 
 fn connect(name: &str) -> io::Result<UnixDatagram> {
@@ -207,15 +274,54 @@ mod tests {
         let manager = UnixDatagram::bind(&path).unwrap();
         let socket = path.to_str().unwrap();
         let environment = [("NOTIFY_SOCKET", socket), ("WATCHDOG_USEC", "60000000")].into_iter().collect();
-        let notify = Notify::new(&environment);
+        let mut notify = Notify::new(&environment);
         assert_eq!(notify.watchdog_interval(), Some(Duration::from_secs(30)));
         notify.ready();
         notify.status("two\nlines");
-        notify.alive();
-        notify.reloading();
+        notify.alive(1);
         notify.stopping();
-        let said: Vec<String> = (0..5).map(|_| received(&manager)).collect();
-        assert_eq!(said, ["READY=1", "STATUS=two lines", "WATCHDOG=1", "RELOADING=1", "STOPPING=1"]);
+        let said: Vec<String> = (0..4).map(|_| received(&manager)).collect();
+        assert_eq!(said, ["READY=1", "STATUS=two lines", "WATCHDOG=1", "STOPPING=1"]);
+
+        notify.reloading();
+        let said = received(&manager);
+        let clock = said.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap();
+        let age = monotonic_microseconds() - clock.parse::<i64>().unwrap();
+        assert!((0..5_000_000).contains(&age), "{said}");
+    }
+
+    #[test]
+    fn a_conductor_that_does_not_come_round_does_not_feed_the_watchdog() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("notify");
+        let manager = UnixDatagram::bind(&path).unwrap();
+        let mut notify =
+            Notify::new(&[("NOTIFY_SOCKET", path.to_str().unwrap()), ("WATCHDOG_USEC", "9000")].into_iter().collect());
+        [0, 1, 1, 1, 2].into_iter().for_each(|turns| notify.alive(turns));
+        notify.stopping();
+        let said: Vec<String> = (0..3).map(|_| received(&manager)).collect();
+        assert_eq!(said, ["WATCHDOG=1", "WATCHDOG=1", "STOPPING=1"]);
+    }
+
+    #[test]
+    fn the_status_line_says_phase_lag_and_time_left() {
+        let mut snapshot = Snapshot::default();
+        assert_eq!(status_line(&snapshot), "precheck");
+        snapshot.phase = Phase::Copy;
+        snapshot.copy.rows = 1200;
+        assert_eq!(status_line(&snapshot), "copy, 0 of 0 tables, 1200 rows copied, time left unknown, lag unknown");
+        snapshot.copy.eta_seconds = Some(125.7);
+        snapshot.lag_seconds = Some(2.44);
+        assert_eq!(status_line(&snapshot), "copy, 0 of 0 tables, 1200 rows copied, 2m 5s left, lag 2.4 s");
+        snapshot.phase = Phase::Stream;
+        snapshot.paused = true;
+        assert_eq!(status_line(&snapshot), "stream, paused by an operator, lag 2.4 s");
+        snapshot.error = Some(crate::observe::snapshot::Failure {
+            code: "drift".to_owned(),
+            message: "shop.t".to_owned(),
+            remedy: "compare".to_owned(),
+        });
+        assert_eq!(status_line(&snapshot), "failed, drift: shop.t; compare");
     }
 
     #[test]

@@ -1,10 +1,9 @@
-//! The binary as scripts and systemd see it: exit codes, both output streams, the HTTP it speaks, signals.
+//! The binary as scripts and systemd see it: exit codes, both output streams, the HTTP it speaks. As a service: `contracts`.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
-use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -191,75 +190,6 @@ fn control_sends_the_token_and_obeys_a_refusal() {
     assert!(err.contains("refuses POST /pause: no token is configured\nremedy: "), "{err}");
     assert!(!err.contains("t0ken"));
     asked.join().expect("what the test set up");
-}
-
-/// A daemon with this test as its service manager.
-struct Daemon {
-    child: Child,
-    manager: UnixDatagram,
-}
-
-impl Daemon {
-    fn start(directory: &Path, config: &Path) -> Daemon {
-        let socket = directory.join("notify");
-        let manager = UnixDatagram::bind(&socket).expect("what the test set up");
-        manager.set_read_timeout(Some(DEADLINE)).expect("what the test set up");
-        let child = polarferry(&["run", "-c", config.to_str().expect("what the test set up")])
-            .env("NOTIFY_SOCKET", &socket)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("what the test set up");
-        Daemon { child, manager }
-    }
-
-    /// The next notification that is none of those that come by the clock.
-    fn told(&self) -> String {
-        let mut buffer = [0; 256];
-        loop {
-            let length = self.manager.recv(&mut buffer).expect("what the test set up");
-            let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
-            if !text.starts_with("STATUS=") && text != "WATCHDOG=1" {
-                return text;
-            }
-        }
-    }
-
-    fn signal(&self, name: &str) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &id]).status().expect("what the test set up").success());
-    }
-}
-
-#[test]
-fn the_daemon_speaks_with_systemd_reloads_and_stops() {
-    let directory = tempfile::tempdir().expect("what the test set up");
-    let path = file(directory.path(), FILE);
-    let daemon = Daemon::start(directory.path(), &path);
-    assert_eq!(daemon.told(), "READY=1");
-
-    file(directory.path(), &format!("{FILE}[throttle]\ncopy_rows_per_second = 77\n"));
-    daemon.signal("HUP");
-    assert_eq!(daemon.told(), "RELOADING=1");
-    assert_eq!(daemon.told(), "READY=1");
-
-    // A file that cannot be loaded changes nothing and ends nothing.
-    file(directory.path(), "[throttle]\ncopy_rows_per_second = \"many\"\n");
-    daemon.signal("HUP");
-    assert_eq!(daemon.told(), "RELOADING=1");
-    assert_eq!(daemon.told(), "READY=1");
-
-    daemon.signal("TERM");
-    assert_eq!(daemon.told(), "STOPPING=1");
-    let (code, out, err) = texts(daemon.child.wait_with_output().expect("what the test set up"));
-    assert_eq!((code, out.as_str()), (Some(0), ""), "{err}");
-    // Not a terminal, so every line is JSON.
-    for line in err.lines() {
-        assert!(serde_json::from_str::<serde_json::Value>(line).is_ok(), "{line}");
-    }
-    assert!(err.contains("copy_rows_per_second: 77"), "{err}");
-    assert!(err.contains("\"level\":\"ERROR\"") && err.contains("not reloaded"), "{err}");
-    assert!(!err.contains("s3cret"), "{err}");
 }
 
 #[test]

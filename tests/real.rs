@@ -22,15 +22,21 @@ mod real {
     mod rows;
     mod scale;
     mod writers;
+    mod zoo;
 
     // The questions.
     mod crash;
+    mod events;
+    mod events_disk;
+    mod events_lost;
+    mod events_xa;
     mod fence;
     mod keyless;
     mod keys;
     mod load;
     mod neighbours;
     mod refusals;
+    mod second_decoder;
     mod signals;
     mod types;
     mod unhandled;

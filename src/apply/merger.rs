@@ -8,7 +8,7 @@ use prometheus::core::{AtomicF64, GenericCounter};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::merge::{MergeError, Mode, TableRun};
-use super::{Counts, Fates, Part, Settings, render};
+use super::{Counts, Fates, Part, Settings, Undecided, render};
 use crate::fault::{Code, Fault};
 use crate::model::change::{Commit, Rows, StreamItem};
 use crate::model::position::Position;
@@ -42,6 +42,7 @@ struct Open {
     /// Sorted, so that gates are always taken in the same order.
     runs: BTreeMap<TableName, (Arc<Table>, TableRun)>,
     end: Option<Commit>,
+    undecided: Undecided,
     /// Rows after `end`: a transaction that is not complete.
     unfinished: bool,
     transactions: usize,
@@ -122,22 +123,38 @@ impl Merger {
 
     /// Rows that the target should have as soon as it can take them.
     fn wants_writer(&self) -> bool {
-        self.is_complete() && !self.open.runs.is_empty()
+        self.is_complete() && !(self.open.runs.is_empty() && self.open.undecided.is_empty())
     }
 
     async fn take(&mut self, item: StreamItem, seconds: &GenericCounter<AtomicF64>) -> Result<(), Fault> {
         match item {
             StreamItem::Commit(commit) => self.end(commit),
-            StreamItem::Rows(rows) => {
-                // A table without a key is copied as one snapshot: its events wait until the snapshot stands.
-                if rows.table.key_columns().is_none() {
-                    self.overlap(&rows.table.name)?.copied().await;
+            StreamItem::Rows(rows) => self.take_rows(rows, seconds).await?,
+            StreamItem::Prepared(prepared, commit) => {
+                self.open.undecided.prepare(prepared);
+                self.end(commit);
+            }
+            StreamItem::Decided { prepared, rows, commit } => {
+                for rows in rows {
+                    self.take_rows(rows, seconds).await?;
                 }
-                let began = Instant::now();
-                self.push(rows)?;
-                seconds.inc_by(began.elapsed().as_secs_f64());
+                if let Some(xid) = prepared {
+                    self.open.undecided.decide(xid);
+                }
+                self.end(commit);
             }
         }
+        Ok(())
+    }
+
+    async fn take_rows(&mut self, rows: Rows, seconds: &GenericCounter<AtomicF64>) -> Result<(), Fault> {
+        // A table without a key is copied as one snapshot: its events wait until the snapshot stands.
+        if rows.table.key_columns().is_none() {
+            self.overlap(&rows.table.name)?.copied().await;
+        }
+        let began = Instant::now();
+        self.push(rows)?;
+        seconds.inc_by(began.elapsed().as_secs_f64());
         Ok(())
     }
 
@@ -153,6 +170,7 @@ impl Merger {
             fates: Vec::new(),
             end,
             transactions: open.transactions as u64,
+            undecided: open.undecided,
             counts: Counts::default(),
             changes: open.changes as u64,
             bytes: open.bytes as u64,

@@ -28,6 +28,7 @@
 pub mod merge;
 mod merger;
 pub mod render;
+mod undecided;
 mod writing;
 
 use std::ops::RangeInclusive;
@@ -39,6 +40,7 @@ use crate::overlap::Overlap;
 use crate::sql::statement::Statement;
 
 pub use merger::{Merger, merge};
+pub use undecided::Undecided;
 pub use writing::{Writing, write};
 
 /// Bounds undo and the time of one commit. At four row changes a transaction, as sysbench writes them, it
@@ -94,6 +96,8 @@ pub struct Part {
     pub end: Option<Commit>,
     pub transactions: u64,
     pub counts: Counts,
+    /// XA transactions of the source that it leaves prepared, and those that it decides.
+    pub undecided: Undecided,
     /// Row changes and bytes before merging: what throttles count.
     pub changes: u64,
     pub bytes: u64,

@@ -29,10 +29,11 @@ pub fn render(run: &TableRun, shapes: &Shapes, out: &mut Vec<Statement>, counts:
     }
 }
 
-fn values(table: &Table, row: &RowImage) -> Result<Vec<u8>, RowError> {
+/// The row's values as literals, and how many of them are blanks.
+fn values(table: &Table, row: &RowImage) -> Result<(Vec<u8>, usize), RowError> {
     let mut out = Vec::with_capacity(row.bytes().len() * 2);
-    dml::write_row(&mut out, table, row)?;
-    Ok(out)
+    let blanks = dml::write_row(&mut out, table, row)?;
+    Ok((out, blanks))
 }
 
 /// Whether two images of a row differ in one of its secondary unique keys.
@@ -60,17 +61,17 @@ fn strict(
         match (&slot.before, &slot.after) {
             (Some(before), Some(after)) if before == after => {}
             (Some(before), Some(after)) => {
-                let new = values(table, after)?;
+                let (new, blanks) = values(table, after)?;
                 // Binary JSON may change its bytes and not its content; the server would then count no change.
-                if has_json && new == values(table, before)? {
+                if has_json && new == values(table, before)?.0 {
                     continue;
                 }
                 counts.updates += 1;
                 if moves_unique(table, before, after)? {
                     deletes.push(&slot.key);
-                    inserts.push(&new);
+                    inserts.push(&new, blanks);
                 } else {
-                    updates.push(&new);
+                    updates.push(&new, blanks);
                 }
             }
             (Some(_), None) => {
@@ -79,7 +80,8 @@ fn strict(
             }
             (None, Some(after)) => {
                 counts.inserts += 1;
-                inserts.push(&values(table, after)?);
+                let (new, blanks) = values(table, after)?;
+                inserts.push(&new, blanks);
             }
             (None, None) => {}
         }
@@ -113,7 +115,8 @@ fn idempotent(
         for (key, taken) in table.secondary_uniques.iter().zip(&mut taken) {
             taken.extend(dml::unique_of(table, key, after)?);
         }
-        upserts.push(&values(table, after)?);
+        let (new, blanks) = values(table, after)?;
+        upserts.push(&new, blanks);
     }
     for (head, taken) in shapes.evict.iter().zip(&taken) {
         dml::deletes(head, taken.iter().map(Vec::as_slice), false, STATEMENT_BYTES, out);
@@ -143,7 +146,8 @@ fn keyless(
             out.push(dml::delete_one(shapes, table, row)?);
         }
         if let Some(row) = come {
-            inserts.push(&values(table, row)?);
+            let (new, blanks) = values(table, row)?;
+            inserts.push(&new, blanks);
         }
         match change {
             Change::Insert { .. } => counts.inserts += 1,

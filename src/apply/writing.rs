@@ -70,6 +70,7 @@ pub async fn write(mut writing: Writing, mut parts: mpsc::Receiver<Part>) -> Res
         let phase = *writing.phase.borrow();
         let end = part.end.as_ref().map(|commit| (commit, writing.source_uuid.as_str(), phase));
         let began = Instant::now();
+        writing.writer.note(&part.undecided.prepared(), &part.undecided.decided()).await?;
         let timing = writing.writer.write(&part.statements, end).await?;
         inside = part.end.is_none();
         transactions += part.transactions;

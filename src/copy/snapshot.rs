@@ -57,7 +57,7 @@ pub async fn copy(copying: &Copying, pending: &Pending) -> Result<(), Fault> {
         while let Some(piece) = pieces.recv().await {
             let mut inserts = Inserts::new(&shapes, Collision::Refuse, Some(1), STATEMENT_BYTES);
             for row in &piece.rows {
-                inserts.push(&row.values);
+                inserts.push(&row.values, row.blanks);
             }
             let (rows, bytes) = (piece.rows.len() as u64, piece.bytes as u64);
             let fill = Fill { shapes: &shapes, statements: &inserts.finish(), keys: Vec::new(), rows, bytes };

@@ -208,7 +208,7 @@ fn statements<'p>(pending: &Pending, shapes: &Shapes, piece: &'p Piece) -> (Vec<
     let buried = pending.overlap.has_burials();
     for row in &piece.rows {
         if !buried || !pending.overlap.is_buried(&row.key) {
-            inserts.push(&row.values);
+            inserts.push(&row.values, row.blanks);
             keys.push(row.key.as_slice());
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::image::RowImage;
 use super::position::{FilePosition, Position};
 use super::table::Table;
+use super::xid::{Prepared, Xid};
 
 /// A row key as the literals of its columns: the same bytes for the same stored value, from the stream and from the copy.
 pub type KeyBytes = Box<[u8]>;
@@ -42,4 +43,32 @@ pub struct Commit {
 pub enum StreamItem {
     Rows(Rows),
     Commit(Commit),
+    /// An XA transaction is prepared: its rows are held back until it is decided.
+    Prepared(Prepared, Commit),
+    /// A whole XA transaction: its rows, none of which came before. `prepared` is the name under which it was held back; without
+    /// one it was prepared and committed in one phase. A rollback is one without rows.
+    Decided {
+        prepared: Option<Xid>,
+        rows: Vec<Rows>,
+        commit: Commit,
+    },
+}
+
+impl StreamItem {
+    /// The end of the source transaction that this item closes, if it does.
+    pub fn commit(&self) -> Option<&Commit> {
+        match self {
+            Self::Rows(_) => None,
+            Self::Commit(commit) | Self::Prepared(_, commit) | Self::Decided { commit, .. } => Some(commit),
+        }
+    }
+
+    /// Bytes of the events that it was made of.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Rows(rows) => rows.bytes,
+            Self::Commit(_) | Self::Prepared(..) => 0,
+            Self::Decided { rows, .. } => rows.iter().map(|rows| rows.bytes).sum(),
+        }
+    }
 }

@@ -6,6 +6,7 @@ use super::gtid::Gtid;
 use super::image::{ImageError, Layout};
 use super::position::FilePosition;
 use super::table::TableName;
+use super::xid::XaEnd;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RowsKind {
@@ -43,6 +44,8 @@ pub enum Event {
         sql: String,
     },
     Commit,
+    /// The end of a group that prepares an XA transaction, or commits one in one phase.
+    XaPrepare(XaEnd),
     /// The source lives and has nothing for us.
     Heartbeat,
     /// Known, and without effect on rows.

@@ -100,6 +100,20 @@ impl GtidSet {
         }
     }
 
+    /// Takes every transaction of `other` out.
+    pub fn subtract(&mut self, other: &GtidSet) {
+        for (origin, gone) in &other.origins {
+            let Some(ranges) = self.origins.get_mut(origin) else { continue };
+            for gone in gone {
+                let cut = |range: &Range<u64>| [range.start..range.end.min(gone.start), range.start.max(gone.end)..range.end];
+                *ranges = ranges.iter().flat_map(cut).filter(|range| !range.is_empty()).collect();
+            }
+            if ranges.is_empty() {
+                self.origins.remove(origin);
+            }
+        }
+    }
+
     pub fn contains(&self, gtid: &Gtid) -> bool {
         self.covers(&gtid.origin, &(gtid.number..gtid.number.saturating_add(1)))
     }
@@ -226,7 +240,42 @@ mod tests {
         assert_eq!(set(&format!("{A}:1-10,{B}:1-2")).count_missing_in(&set(&format!("{A}:1-4:6"))), 7);
     }
 
+    /// A set over two servers, one of them with and without a tag, and the same as plain members.
+    fn any_set() -> impl Strategy<Value = (GtidSet, std::collections::BTreeSet<(usize, u64)>)> {
+        prop::collection::vec((0_usize..3, 1_u64..40), 0..50).prop_map(|members| {
+            let mut set = GtidSet::default();
+            for (origin, number) in &members {
+                set.insert(&Gtid { origin: origin_of(*origin), number: *number });
+            }
+            (set, members.into_iter().collect())
+        })
+    }
+
+    fn origin_of(which: usize) -> Origin {
+        let (uuid, tag) = [([1; 16], ""), ([1; 16], "blue"), ([2; 16], "")][which];
+        Origin { uuid, tag: tag.to_owned() }
+    }
+
     proptest! {
+        #[test]
+        fn sets_behave_as_sets_of_their_members((a, members_a) in any_set(), (b, members_b) in any_set()) {
+            let (mut union, mut rest) = (a.clone(), a.clone());
+            union.union(&b);
+            rest.subtract(&b);
+            for which in 0..3 {
+                for number in 1..40 {
+                    let (gtid, member) = (Gtid { origin: origin_of(which), number }, (which, number));
+                    prop_assert_eq!(union.contains(&gtid), members_a.contains(&member) || members_b.contains(&member));
+                    prop_assert_eq!(rest.contains(&gtid), members_a.contains(&member) && !members_b.contains(&member));
+                }
+            }
+            prop_assert_eq!(a.contains_all(&b), members_b.is_subset(&members_a));
+            prop_assert_eq!(a.count_missing_in(&b), members_a.difference(&members_b).count() as u64);
+            prop_assert!(union.contains_all(&a) && union.contains_all(&b) && a.contains_all(&rest));
+            prop_assert_eq!(rest.is_empty(), members_a.is_subset(&members_b));
+            prop_assert_eq!(GtidSet::parse(&union.to_string()).expect("printed set"), union);
+        }
+
         #[test]
         fn insertion_in_any_order_gives_the_same_set(mut numbers in prop::collection::vec(1_u64..60, 0..40)) {
             let origin = Origin { uuid: [7; 16], tag: String::new() };

@@ -15,7 +15,9 @@ pub mod position;
 pub mod selection;
 pub mod table;
 pub mod task;
+pub mod types;
 pub mod value;
+pub mod xid;
 
 pub use bytes::Bytes;
 pub use phase::Phase;

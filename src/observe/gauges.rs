@@ -74,6 +74,11 @@ fn labelled(snapshot: &Snapshot) -> Vec<Family> {
             "Estimated time until the copy is done; absent while no rate is known.",
             snapshot.copy.eta_seconds,
         ),
+        family(
+            "failed",
+            "1 for the error that the task stopped with, until the process has ended; absent while nothing is wrong.",
+            snapshot.error.iter().map(|error| labelled_one("code", &error.code, 1.0)).collect(),
+        ),
         single("paused", "1 while an operator has paused the task, else 0.", Some(flag(snapshot.paused))),
         single(
             "updated_timestamp_seconds",
@@ -132,6 +137,10 @@ fn proof(snapshot: &Snapshot, ready: bool) -> Vec<Family> {
 
 fn family(name: &'static str, help: &'static str, samples: Vec<Sample>) -> Family {
     Family { name, help, samples }
+}
+
+fn labelled_one(label: &str, text: &str, value: f64) -> Sample {
+    Sample { labels: format!("{{{label}=\"{}\"}}", escaped(text)), value }
 }
 
 fn single(name: &'static str, help: &'static str, value: Option<f64>) -> Family {

@@ -37,6 +37,8 @@ pub mod snapshot;
 pub mod verdict;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
@@ -51,6 +53,16 @@ pub use verdict::{Check, Verdict};
 pub struct Observer {
     sender: watch::Sender<Arc<Snapshot>>,
     metrics: Metrics,
+    pulse: Arc<Pulse>,
+}
+
+/// How often the conductor's loop has come round, when it last did, and how often we were looked at.
+struct Pulse {
+    began: Instant,
+    turns: AtomicU64,
+    /// Milliseconds from `began` to the last turn.
+    turned: AtomicU64,
+    scrapes: watch::Sender<u64>,
 }
 
 impl std::fmt::Debug for Observer {
@@ -70,7 +82,36 @@ impl Observer {
             updated_at: now,
             ..Snapshot::default()
         };
-        Observer { sender: watch::Sender::new(Arc::new(first)), metrics: Metrics::new() }
+        let pulse =
+            Pulse { began: Instant::now(), turns: AtomicU64::new(0), turned: AtomicU64::new(0), scrapes: watch::Sender::new(0) };
+        Observer { sender: watch::Sender::new(Arc::new(first)), metrics: Metrics::new(), pulse: Arc::new(pulse) }
+    }
+
+    /// The conductor's loop has come round once more.
+    pub fn turned(&self) {
+        let now = u64::try_from(self.pulse.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.pulse.turned.store(now, Ordering::Relaxed);
+        self.pulse.turns.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often it came round.
+    pub fn turns(&self) -> u64 {
+        self.pulse.turns.load(Ordering::Relaxed)
+    }
+
+    /// How long ago it last came round, or was started.
+    pub fn since_turn(&self) -> Duration {
+        let turned = Duration::from_millis(self.pulse.turned.load(Ordering::Relaxed));
+        self.pulse.began.elapsed().saturating_sub(turned)
+    }
+
+    fn note_scrape(&self) {
+        self.pulse.scrapes.send_modify(|scrapes| *scrapes += 1);
+    }
+
+    /// Wakes when `/metrics` is read once more after this call.
+    pub fn scrapes(&self) -> watch::Receiver<u64> {
+        self.pulse.scrapes.subscribe()
     }
 
     /// Changes the snapshot and tells every subscriber. `change` runs under the channel's lock:

@@ -35,6 +35,10 @@ const BODY_LIMIT: usize = 64 * 1024;
 /// How long a body may take to arrive.
 const BODY_DEADLINE: Duration = Duration::from_secs(5);
 
+/// The conductor's loop comes round each second; a machine that is short of time may take longer, but not this long. Waiting for
+/// a database does not count: the loop goes round.
+const SILENCE: Duration = Duration::from_secs(30);
+
 const PAGE: &str = include_str!("status.html");
 const STYLE: &str = include_str!("status.css");
 const SCRIPT: &str = include_str!("status.js");
@@ -152,7 +156,10 @@ fn find(method: &Method, path: &str) -> Route {
 fn look(routes: &Routes, what: Look) -> Answer {
     let snapshot = routes.observer.snapshot();
     match what {
-        Look::Livez => plain(StatusCode::OK, "ok\n".to_owned()),
+        Look::Livez => match routes.observer.since_turn() {
+            silence if silence < SILENCE => plain(StatusCode::OK, "ok\n".to_owned()),
+            silence => plain(StatusCode::SERVICE_UNAVAILABLE, format!("the conductor has hung for {} s\n", silence.as_secs())),
+        },
         Look::Readyz => match snapshot.readiness() {
             Ok(()) => plain(StatusCode::OK, "ok\n".to_owned()),
             Err(reason) => plain(StatusCode::SERVICE_UNAVAILABLE, reason + "\n"),
@@ -164,6 +171,7 @@ fn look(routes: &Routes, what: Look) -> Answer {
             json(status, &verdict)
         }
         Look::Metrics => {
+            routes.observer.note_scrape();
             let ready = (routes.verdict)(&snapshot).is_go();
             match routes.observer.metrics().render(&snapshot, ready) {
                 Ok(text) => respond(StatusCode::OK, metrics::TEXT_FORMAT, text),

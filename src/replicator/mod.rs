@@ -25,6 +25,7 @@
 //! Tasks belong to the voyage's set and end with it: aborting the copy or the pump at any await is safe (uncommitted work is
 //! rolled back by the target). The writer is not aborted on a graceful stop: it looks at the stop between batches.
 
+mod recall;
 mod start;
 mod voyage;
 mod watch;
@@ -94,6 +95,9 @@ struct Patience {
 /// A voyage that lasted this long had made its way: the next fault opens a new window.
 const STEADY: Duration = Duration::from_secs(30);
 
+/// How often the loop comes round when nothing is asked of it: well below every watchdog's patience.
+const ROUND: Duration = Duration::from_secs(1);
+
 /// What a batch may still take after a stop was asked for; the whole stop takes less than ten seconds.
 const LAST_BATCH: Duration = Duration::from_secs(8);
 
@@ -127,11 +131,17 @@ impl Replicator {
     pub async fn run(self, mut orders: mpsc::Receiver<Order>, mut controls: mpsc::Receiver<Control>) -> Result<(), Fault> {
         let work = self.work();
         tokio::pin!(work);
+        let mut round = tokio::time::interval(ROUND);
         let outcome = loop {
             tokio::select! {
                 outcome = &mut work => break outcome,
                 Some(order) = orders.recv() => self.obey(order),
                 Some(control) = controls.recv() => self.control(control),
+                _ = round.tick() => {
+                    // Said by a worker: so the pulse stops when this loop is not polled, and when no worker is free.
+                    let observer = self.observer.clone();
+                    tokio::spawn(async move { observer.turned() });
+                }
             }
         };
         if let Err(fault) = &outcome {

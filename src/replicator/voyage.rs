@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, mpsc, watch as channel};
 use tokio::task::JoinSet;
 
-use super::{Replicator, watch};
+use super::{Replicator, recall, watch};
 use crate::apply::{self, Merger, Writing};
 use crate::checkpoint::Checkpoint;
 use crate::conn::Purpose;
@@ -17,7 +17,7 @@ use crate::fault::{Code, Fault, Side};
 use crate::model::change::StreamItem;
 use crate::model::event::Framed;
 use crate::model::phase::Phase;
-use crate::model::position::{Applied, FilePosition, Mark};
+use crate::model::position::{Applied, FilePosition, Mark, Position};
 use crate::model::table::{Table, TableName};
 use crate::observe::snapshot::{Position as ShownPosition, TableProgress, TableState};
 use crate::overlap::{Overlap, Overlaps, Reach, Stage, passed};
@@ -38,8 +38,8 @@ const PARTS: usize = 1;
 const DRAIN: Duration = Duration::from_secs(10);
 
 /// What a voyage finds out before it sets off.
-struct Chart {
-    facts: Arc<Facts>,
+pub(super) struct Chart {
+    pub(super) facts: Arc<Facts>,
     tables: Arc<HashMap<TableName, Arc<Table>>>,
     overlaps: Arc<Overlaps>,
     pending: Vec<Pending>,
@@ -70,15 +70,16 @@ pub async fn prepare(replicator: &Replicator, epoch: u64) -> Result<Voyage, Faul
         checkpoint.position.file = FilePosition::default();
     }
     if charter.migrate.stream() && !chart.pending.is_empty() {
-        let mut assembler = assembler(replicator, &chart, &checkpoint);
+        let mut assembler = chart.assembler(replicator, checkpoint.position.clone());
         fence::pass(&charter.source, charter.server_id, &chart.facts, &checkpoint.position, &mut assembler).await?;
     }
     Ok(Voyage { chart, checkpoint, writer, epoch })
 }
 
-fn assembler(replicator: &Replicator, chart: &Chart, checkpoint: &Checkpoint) -> Assembler {
-    let selection = Arc::clone(&replicator.charter.selection);
-    Assembler::new(selection, Arc::clone(&chart.tables), checkpoint.position.clone())
+impl Chart {
+    pub(super) fn assembler(&self, replicator: &Replicator, position: Position) -> Assembler {
+        Assembler::new(Arc::clone(&replicator.charter.selection), Arc::clone(&self.tables), position)
+    }
 }
 
 impl Voyage {
@@ -177,13 +178,14 @@ async fn set_up_lane(
     crew: &mut JoinSet<(Hand, Result<(), Fault>)>,
 ) -> Result<Reach, Fault> {
     let charter = &replicator.charter;
-    let start = if chart.facts.has_gtids() {
+    let start = if chart.facts.follows_gtids(&checkpoint.position) {
         Start::Gtids(checkpoint.position.gtids.clone())
     } else {
         Start::File(checkpoint.position.file.clone())
     };
+    let hold = recall::recall(replicator, chart, &checkpoint.position).await?;
     let reader = binlog::open(&charter.source, charter.server_id, &start).await?;
-    let assembler = assembler(replicator, chart, checkpoint);
+    let assembler = chart.assembler(replicator, checkpoint.position.clone()).with_hold(hold);
     let (applied, _) = channel::channel(Applied { position: checkpoint.position.clone(), ..Applied::default() });
     let (items, received_items) = mpsc::channel(stream::ITEMS);
     let (parts, received_parts) = mpsc::channel(PARTS);
@@ -280,7 +282,7 @@ async fn survey(replicator: &Replicator, epoch: u64, checkpoint: &Checkpoint) ->
 
 /// The position must belong to this server's history.
 async fn same_source(facts: &Facts, checkpoint: &Checkpoint, conn: &mut source::Conn) -> Result<(), Fault> {
-    if facts.has_gtids() {
+    if facts.follows_gtids(&checkpoint.position) {
         let purged = facts::purged(conn).await?;
         if !checkpoint.position.gtids.contains_all(&purged) {
             let missing = purged.count_missing_in(&checkpoint.position.gtids);
@@ -372,6 +374,6 @@ fn show(
 }
 
 /// A position as `/status` has it.
-pub fn shown(position: &crate::model::position::Position) -> ShownPosition {
+pub fn shown(position: &Position) -> ShownPosition {
     ShownPosition { gtid_set: position.gtids.to_string(), file: position.file.file.clone(), pos: position.file.offset }
 }

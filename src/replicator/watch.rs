@@ -20,6 +20,7 @@ use crate::observe::snapshot::{Snapshot, TableState};
 use crate::overlap::{Overlap, Overlaps, Reach, Reached, Stage, passed};
 use crate::source;
 use crate::source::facts::{self, Facts};
+use crate::source::fence::SETTLE;
 use crate::target;
 
 use super::voyage::shown;
@@ -192,13 +193,16 @@ impl Watch {
 
     /// Lets go of buried keys whose deletes have become visible on the source.
     async fn forget_burials(&self, conn: &mut source::Conn) -> Result<(), Fault> {
-        if !self.facts.has_gtids() || !self.overlaps.values().any(|overlap| overlap.has_burials()) {
+        let burials = self.overlaps.values().any(|overlap| overlap.has_burials());
+        if !burials || !self.facts.follows_gtids(&self.reach.applied.borrow().position) {
             return Ok(());
         }
         // In this order: what is settled now is in the applied position that is read after it.
         let settled: Vec<_> = self.overlaps.values().map(|overlap| (overlap, overlap.settled())).collect();
         let applied = self.reach.applied.borrow().position.gtids.clone();
         if facts::executed(conn).await?.contains_all(&applied) {
+            // For an XA COMMIT: see `source::fence`.
+            tokio::time::sleep(SETTLE).await;
             for (overlap, clock) in settled {
                 overlap.forget(clock);
             }

@@ -3,19 +3,25 @@
 //! `mysql_async` registers us as a replica, joins packets over 16 MiB and inflates compressed transactions. What it does not
 //! decide is decided here:
 //! * An event of a type that we do not know, and that the server does not mark as ignorable, is [`Event::Unsupported`]: the stream
-//!   stops there. So is a compressed transaction that cannot be read (the client would go on in silence).
+//!   stops there.
+//! * Every event's checksum is verified before its type is believed, heartbeats and rotations included: one flipped bit turns an
+//!   update into a heartbeat, and a heartbeat changes no row. Only what lies inside a compressed transaction has none of its own;
+//!   the one around it covers it.
+//! * A compressed transaction that cannot be inflated to the size that it names stops the stream (the client would go on in silence,
+//!   without its rows).
 //! * A connection that is silent for longer than three heartbeats is dead, whatever the kernel thinks of it.
-//! * `end` is the 64-bit offset after the event; the wire has 32 bits of it, so a wrap is counted.
+//! * `end` is the 64-bit offset after the event; the wire has 32 bits of it: see [`super::offset`].
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use mysql_async::binlog::EventType;
-use mysql_async::binlog::events::{Event as WireEvent, EventData, RowsEventData, TableMapEvent};
+use mysql_async::binlog::events::{Event as WireEvent, EventData, RowsEventData, TableMapEvent, TransactionPayloadEvent};
+use mysql_async::binlog::{BinlogChecksumAlg, TransactionPayloadCompressionType};
 use mysql_async::prelude::Queryable;
 use mysql_async::{BinlogStream, BinlogStreamRequest, GnoInterval, Sid};
 
+use super::offset::{self, Passed, Skip};
 use crate::conn::{Endpoint, Purpose, diagnose};
 use crate::fault::{Code, Fault, Side};
 use crate::model::event::{Event, Framed, RowsEvent, RowsKind};
@@ -23,6 +29,7 @@ use crate::model::gtid::{Gtid, GtidSet, Origin};
 use crate::model::image::{ImageError, Layout, Wire};
 use crate::model::position::FilePosition;
 use crate::model::table::TableName;
+use crate::model::xid::XaEnd;
 
 /// The source sends a sign of life this often when nothing happens.
 pub const HEARTBEAT: Duration = Duration::from_secs(5);
@@ -30,6 +37,8 @@ pub const HEARTBEAT: Duration = Duration::from_secs(5);
 const IGNORABLE: u16 = 0x80;
 /// LOG_EVENT_ARTIFICIAL_F: made up for us, not in the file.
 const ARTIFICIAL: u16 = 0x20;
+/// The first event of every file.
+pub const FILE_START: u64 = 4;
 /// HEARTBEAT_LOG_EVENT_V2, which the client's table of types leaves out.
 const HEARTBEAT_V2: u8 = 0x29;
 
@@ -38,6 +47,8 @@ const HEARTBEAT_V2: u8 = 0x29;
 pub enum Start {
     /// Everything that is not in this set.
     Gtids(GtidSet),
+    /// The same, up to the present end, then the stream ends.
+    GtidsOnce(GtidSet),
     /// Right at this position.
     File(FilePosition),
     /// From this position to the present end, then the stream ends.
@@ -47,20 +58,26 @@ pub enum Start {
 /// An open stream.
 pub struct Reader {
     stream: BinlogStream,
-    /// The last offset seen, with its high half.
+    file: String,
+    /// The last offset seen in it, with its high half.
     end: u64,
+    skip: Option<Skip>,
 }
 
-fn sids(set: &GtidSet) -> Vec<Sid<'static>> {
+/// The set as the request has it. Tags (8.3 and newer) are sources of their own there, too.
+fn sids(set: &GtidSet) -> Result<Vec<Sid<'static>>, Fault> {
     let mut sids: Vec<Sid<'static>> = Vec::new();
-    for (origin, ranges) in set.iter().filter(|(origin, _)| origin.tag.is_empty()) {
-        let mut sid = Sid::new(origin.uuid);
-        for range in ranges {
-            sid = sid.with_interval(GnoInterval::new(range.start, range.end));
-        }
-        sids.push(sid);
+    for (origin, ranges) in set.iter() {
+        let intervals = ranges.iter().map(|range| GnoInterval::new(range.start, range.end)).collect();
+        let sid = Sid::new(origin.uuid).with_intervals(intervals);
+        sids.push(match origin.tag.as_str() {
+            "" => sid,
+            tag => sid.with_tag(tag.to_owned().try_into().map_err(|_| {
+                Fault::new(Code::TransactionUnsupported, format!("the GTID tag {tag:?} is none that a server could have given"))
+            })?),
+        });
     }
-    sids
+    Ok(sids)
 }
 
 /// Who we are among the replicas ("polarferry" and the server id). With it the source ends a former connection of ours when we come
@@ -81,42 +98,68 @@ pub async fn open(endpoint: &Endpoint, server_id: u32, start: &Start) -> Result<
     .await
     .map_err(|error| diagnose(Side::Source, &error))?;
     let request = BinlogStreamRequest::new(server_id);
-    let (request, from) = match start {
-        Start::Gtids(set) => {
-            if set.iter().any(|(origin, _)| !origin.tag.is_empty()) {
-                let detail = "the source's GTIDs carry tags, which this version cannot ask for";
-                return Err(Fault::new(Code::TransactionUnsupported, detail));
-            }
-            (request.with_gtid().with_gtid_set(sids(set)), 0)
-        }
+    let once = matches!(start, Start::GtidsOnce(_) | Start::FileOnce(_));
+    let request = if once { request.with_non_blocking() } else { request };
+    let (request, end, skip) = match start {
+        Start::Gtids(set) | Start::GtidsOnce(set) => (request.with_gtid().with_gtid_set(sids(set)?), 0, None),
         Start::File(position) | Start::FileOnce(position) => {
+            let request = request.with_filename(position.file.as_bytes());
             if position.offset > u64::from(u32::MAX) {
-                let detail = format!("{position} lies beyond 4 GiB of its file, which the protocol can only reach with GTIDs");
-                return Err(Fault::new(Code::StreamLost, detail));
+                (request.with_pos(FILE_START), FILE_START, Some(Skip::new(position.clone())))
+            } else {
+                (request.with_pos(position.offset), position.offset, None)
             }
-            let request = request.with_filename(position.file.as_bytes()).with_pos(position.offset);
-            let once = matches!(start, Start::FileOnce(_));
-            (if once { request.with_non_blocking() } else { request }, position.offset)
         }
     };
     let stream = conn.get_binlog_stream(request).await.map_err(|error| diagnose(Side::Source, &error))?;
-    Ok(Reader { stream, end: from })
+    Ok(Reader { stream, file: String::new(), end, skip })
+}
+
+/// What the client fails with over bytes that are no event is damage; it reports it as it reports a broken connection.
+fn failure(error: &mysql_async::Error) -> Fault {
+    use std::io::ErrorKind::{InvalidData, InvalidInput, Other, UnexpectedEof};
+    if let mysql_async::Error::Io(mysql_async::IoError::Io(io)) = error {
+        let unreadable = match io.kind() {
+            // A TLS record that fails its own check is the connection's.
+            InvalidData | InvalidInput | Other => !io.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()),
+            // So the client says that an event is too short; a connection that ends is of the same kind.
+            UnexpectedEof => io.to_string().starts_with("can't parse"),
+            _ => false,
+        };
+        if unreadable {
+            return Fault::new(Code::EventDamaged, io.to_string());
+        }
+    }
+    diagnose(Side::Source, error)
 }
 
 impl Reader {
-    /// The next event; `None` only at the end of a [`Start::FileOnce`] stream. Dropping the future loses no event.
+    /// The next event; `None` only at the end of a stream that was opened to end. Dropping the future loses no event.
     pub async fn next(&mut self) -> Result<Option<Framed>, Fault> {
-        let item = tokio::time::timeout(HEARTBEAT * 3, self.stream.next())
-            .await
-            .map_err(|_| Fault::new(Code::ConnectionLost(Side::Source), "no event and no heartbeat within 15 s"))?;
-        let Some(item) = item else { return Ok(None) };
-        let event = item.map_err(|error| match error {
-            mysql_async::Error::Io(mysql_async::IoError::Io(io)) if io.kind() == std::io::ErrorKind::InvalidData => {
-                Fault::new(Code::EventDamaged, io.to_string())
+        loop {
+            let item = tokio::time::timeout(HEARTBEAT * 3, self.stream.next())
+                .await
+                .map_err(|_| Fault::new(Code::ConnectionLost(Side::Source), "no event and no heartbeat within 15 s"))?;
+            let Some(item) = item else {
+                return match &self.skip {
+                    Some(skip) => Err(out_of_reach(skip)),
+                    None => Ok(None),
+                };
+            };
+            let event = item.map_err(|error| self.placed(failure(&error)))?;
+            let framed = self.frame(&event).map_err(|fault| self.placed(fault))?;
+            if let Some(framed) = self.wanted(framed)? {
+                return Ok(Some(framed));
             }
-            other => diagnose(Side::Source, &other),
-        })?;
-        self.frame(&event).map(Some)
+        }
+    }
+
+    /// Where an event begins that cannot be read. A lost connection is at no place.
+    fn placed(&self, fault: Fault) -> Fault {
+        match fault.code {
+            Code::EventDamaged => fault.at(format!("{}:{}", self.file, self.end)),
+            _ => fault,
+        }
     }
 
     pub async fn close(self) {
@@ -127,23 +170,51 @@ impl Reader {
     fn frame(&mut self, event: &WireEvent) -> Result<Framed, Fault> {
         let header = event.header();
         let artificial = header.flags_raw() & ARTIFICIAL != 0;
-        let low = u64::from(header.log_pos());
+        // Inside a compressed transaction: it has no offset of its own.
+        let inner = !event.footer().get_checksum_enabled();
+        let (low, size) = (header.log_pos(), header.event_size());
         let translated = self.translate(event)?;
-        match &translated {
-            Event::Rotate(position) => self.end = position.offset,
-            // Events inside a compressed transaction, and made-up ones, have no offset of their own.
-            _ if artificial || low == 0 => {}
-            _ => {
-                let high = self.end & !0xffff_ffff;
-                let wrapped = low < (self.end & 0xffff_ffff) && (self.end & 0xffff_ffff) - low > u64::from(u32::MAX / 2);
-                self.end = high + low + if wrapped { 1 << 32 } else { 0 };
+        let next = offset::after_event(self.end, low, size);
+        self.end = match &translated {
+            Event::Rotate(position) => {
+                self.file.clone_from(&position.file);
+                position.offset
             }
+            _ if artificial || inner => self.end,
+            Event::Heartbeat if low != 0 => offset::after_heartbeat(self.end, low),
+            // The format description that opens a connection inside a file names no place.
+            _ if low == 0 && next != self.end + u64::from(size) => self.end,
+            _ => next,
+        };
+        Ok(Framed { event: translated, end: self.end, timestamp: header.timestamp(), bytes: size as usize })
+    }
+
+    /// Leaves out what lies before the place where the stream is to begin.
+    fn wanted(&mut self, framed: Framed) -> Result<Option<Framed>, Fault> {
+        let Some(skip) = &self.skip else { return Ok(Some(framed)) };
+        let upto = skip.upto().clone();
+        match &framed.event {
+            // Made up, when the connection opens: it names the place that we asked for, the start of the file.
+            Event::Rotate(next) if next.file == upto.file => {
+                let end = upto.offset;
+                Ok(Some(Framed { event: Event::Rotate(upto), end, ..framed }))
+            }
+            Event::Rotate(_) => Err(out_of_reach(skip)),
+            Event::Heartbeat => Ok(Some(Framed { end: upto.offset, ..framed })),
+            _ => match skip.event(framed.end) {
+                Passed::LeftOut => Ok(None),
+                Passed::Arrived => {
+                    self.skip = None;
+                    Ok(None)
+                }
+                Passed::Missed => Err(out_of_reach(skip)),
+            },
         }
-        Ok(Framed { event: translated, end: self.end, timestamp: header.timestamp(), bytes: header.event_size() as usize })
     }
 
     fn translate(&self, event: &WireEvent) -> Result<Event, Fault> {
         let header = event.header();
+        verify_checksum(event)?;
         let Ok(kind) = header.event_type() else {
             let raw = header.event_type_raw();
             return Ok(match raw {
@@ -152,10 +223,6 @@ impl Reader {
                 _ => Event::Unsupported(format!("event type {raw}")),
             });
         };
-        // Heartbeats and the first events of a connection are made up on the way; all others carry the file's checksum.
-        if !matches!(kind, EventType::ROTATE_EVENT | EventType::FORMAT_DESCRIPTION_EVENT | EventType::HEARTBEAT_EVENT) {
-            verify_checksum(event)?;
-        }
         let data = event.read_data().map_err(|error| Fault::new(Code::EventDamaged, format!("{kind:?}: {error}")))?;
         let Some(data) = data else { return Ok(Event::Unsupported(format!("{kind:?}"))) };
         Ok(match data {
@@ -181,9 +248,23 @@ impl Reader {
             EventData::QueryEvent(query) => Event::Query { schema: query.schema().into_owned(), sql: query.query().into_owned() },
             EventData::XidEvent(_) => Event::Commit,
             EventData::HeartbeatEvent => Event::Heartbeat,
-            // The transactions inside follow as events of their own; reading it here proves that they can be.
-            EventData::TransactionPayloadEvent(_)
-            | EventData::FormatDescriptionEvent(_)
+            EventData::XaPrepareLogEvent(body) => {
+                let end = XaEnd::decode(&body);
+                Event::XaPrepare(
+                    end.ok_or_else(|| Fault::new(Code::EventDamaged, "the end of an XA group names no transaction"))?,
+                )
+            }
+            // In statement format: the file that was loaded, piece by piece, and then the statement.
+            EventData::ExecuteLoadQueryEvent(load) => {
+                Event::Query { schema: load.schema().into_owned(), sql: load.query().into_owned() }
+            }
+            EventData::BeginLoadQueryEvent(_) | EventData::AppendBlockEvent(_) | EventData::DeleteFileEvent(_) => Event::Nothing,
+            // The events inside follow as events of their own.
+            EventData::TransactionPayloadEvent(payload) => {
+                inflate(&payload)?;
+                Event::Nothing
+            }
+            EventData::FormatDescriptionEvent(_)
             | EventData::PreviousGtidsEvent(_)
             | EventData::RowsQueryEvent(_)
             | EventData::IgnorableEvent(_)
@@ -197,15 +278,35 @@ impl Reader {
     }
 }
 
+fn out_of_reach(skip: &Skip) -> Fault {
+    Fault::new(Code::StreamLost, format!("no event of the file ends at {}", skip.upto()))
+}
+
 fn verify_checksum(event: &WireEvent) -> Result<(), Fault> {
-    let algorithm = event.footer().get_checksum_alg().ok().flatten();
+    // Events inside a compressed transaction have none: the checksum of the whole was verified before (WL#3549).
+    let algorithm = event.footer().get_checksum_alg();
+    let algorithm = algorithm.map_err(|_| Fault::new(Code::EventUnknown, "the events' checksums are of an unknown kind"))?;
     let (Some(algorithm), Some(stored)) = (algorithm, event.checksum()) else { return Ok(()) };
-    if algorithm == mysql_async::binlog::BinlogChecksumAlg::BINLOG_CHECKSUM_ALG_CRC32
-        && event.calc_checksum(algorithm) != u32::from_le_bytes(stored)
-    {
+    if !event.footer().get_checksum_enabled() || algorithm != BinlogChecksumAlg::BINLOG_CHECKSUM_ALG_CRC32 {
+        return Ok(());
+    }
+    if event.calc_checksum(algorithm) != u32::from_le_bytes(stored) {
         return Err(Fault::new(Code::EventDamaged, "the event's CRC32 does not match its bytes"));
     }
     Ok(())
+}
+
+/// Proves that a compressed transaction can be read to its end.
+fn inflate(payload: &TransactionPayloadEvent<'_>) -> Result<(), Fault> {
+    let named = match payload.algorithm() {
+        TransactionPayloadCompressionType::NONE => return Ok(()),
+        TransactionPayloadCompressionType::ZSTD => payload.uncompressed_size(),
+    };
+    let inflated = payload.decompressed().and_then(|mut bytes| std::io::copy(&mut bytes, &mut std::io::sink()));
+    if inflated.as_ref().is_ok_and(|size| *size == named) {
+        return Ok(());
+    }
+    Err(Fault::new(Code::EventDamaged, "a compressed transaction does not inflate to the size that it names"))
 }
 
 fn layout(map: &TableMapEvent<'_>) -> Result<Arc<Layout>, ImageError> {

@@ -132,7 +132,7 @@ pub async fn describe(side: Side, conn: &mut Conn, schema: &str) -> Result<HashM
 
 fn column(table: &TableName, row: &mut Row) -> Result<Column, Fault> {
     let mut text = |name: &str| row.take::<Option<String>, _>(name).flatten().unwrap_or_default();
-    let (name, data_type, type_text) = (text("c"), text("d").to_ascii_lowercase(), text("y").to_ascii_lowercase());
+    let (name, data_type, type_text) = (text("c"), text("d").to_ascii_lowercase(), text("y"));
     let (nullable, extra) = (text("n") == "YES", text("e").to_ascii_uppercase());
     // 8.0.30 renamed utf8 to utf8mb3, collations included.
     let collation = text("o").replacen("utf8mb3_", "utf8_", 1);
@@ -140,7 +140,7 @@ fn column(table: &TableName, row: &mut Row) -> Result<Column, Fault> {
     let fraction = row.take::<Option<u8>, _>("p").flatten().unwrap_or(0);
     let kind = match data_type.as_str() {
         "tinyint" | "smallint" | "mediumint" | "int" | "bigint" => {
-            ColumnKind::Integer { unsigned: type_text.contains("unsigned") }
+            ColumnKind::Integer { unsigned: type_text.to_ascii_lowercase().contains("unsigned") }
         }
         "float" => ColumnKind::Float,
         "double" => ColumnKind::Double,

@@ -34,6 +34,13 @@ impl Facts {
         self.gtid_mode == "ON"
     }
 
+    /// Whether a task that stands at `position` goes on by GTIDs. Only when its set is complete: one that began without GTIDs has an
+    /// empty set, and stays with files when the source switches them on. (ON_PERMISSIVE and OFF_PERMISSIVE go by files, too: some
+    /// transactions have no GTID.)
+    pub fn follows_gtids(&self, position: &Position) -> bool {
+        self.has_gtids() && !position.gtids.is_empty()
+    }
+
     fn set(&mut self, name: &str, value: String) {
         let on = matches!(value.as_str(), "ON" | "1");
         match name {
@@ -127,6 +134,22 @@ pub async fn logs_cascades(conn: &mut Conn) -> Result<bool, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn gtids_are_followed_only_when_every_transaction_has_one_and_the_set_is_complete() {
+        let gtids = GtidSet::parse("3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5").expect("a set");
+        let complete = Position { gtids, ..Position::default() };
+        for (mode, position, expected) in [
+            ("ON", &complete, true),
+            ("ON_PERMISSIVE", &complete, false),
+            ("OFF_PERMISSIVE", &complete, false),
+            ("OFF", &complete, false),
+            ("ON", &Position::default(), false),
+        ] {
+            let facts = Facts { gtid_mode: mode.into(), ..Facts::default() };
+            assert_eq!(facts.follows_gtids(position), expected, "{mode}");
+        }
+    }
 
     #[test]
     fn odd_version_texts_are_read_without_a_panic() {

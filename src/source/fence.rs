@@ -13,6 +13,12 @@
 //! old one is committed. No privilege beyond SELECT is needed, no table is locked, and the lock on the one row lasts for the
 //! length of one read: in a SERIALIZABLE transaction a plain SELECT locks, on every version and without further rights.
 //!
+//! **XA**: the rows of a transaction that is merely prepared are locked, and are no change yet; the assembler gives them out at the
+//! place of its XA COMMIT. An XA COMMIT that comes from another session than the PREPARE (after a reconnect, or from a transaction
+//! manager) is written to the binlog first and carried out by the engine right after it, outside of the order above, and its GTID may
+//! be in `gtid_executed` a moment before. So without GTIDs each XA COMMIT in the file has its own row waited for; in both cases the
+//! pause of [`SETTLE`] follows.
+//!
 //! 5.7 releases a transaction's row locks a few instructions before the transaction leaves the list of active ones; the pause of
 //! [`SETTLE`] is many thousand times as long.
 //!
@@ -23,11 +29,11 @@ use std::time::Duration;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, IsolationLevel, TxOpts};
 
-use super::binlog::{self, Start};
+use super::binlog::{self, FILE_START, Start};
 use super::facts::{self, Facts};
 use crate::conn::{Endpoint, Purpose, diagnose};
 use crate::fault::{Fault, Side};
-use crate::model::change::{Change, StreamItem};
+use crate::model::change::{Change, Rows, StreamItem};
 use crate::model::event::{Event, Framed};
 use crate::model::position::{FilePosition, Position};
 use crate::model::table::{RowKey, Table};
@@ -38,8 +44,6 @@ use std::sync::Arc;
 const POLL: Duration = Duration::from_millis(50);
 /// See the header.
 pub const SETTLE: Duration = Duration::from_millis(100);
-/// The first event of every file.
-const FILE_START: u64 = 4;
 
 /// Turns events into stream items; the conductor passes the stream's own assembler, so that there is one reading of events.
 pub trait Assemble: Send {
@@ -55,60 +59,65 @@ pub async fn pass(
     assemble: &mut impl Assemble,
 ) -> Result<(), Fault> {
     let mut conn = super::connect(endpoint, Purpose::Rows).await?;
-    if facts.has_gtids() {
+    if facts.follows_gtids(position) {
         while !facts::executed(&mut conn).await?.contains_all(&position.gtids) {
             tokio::time::sleep(POLL).await;
         }
-        return Ok(());
+    } else {
+        for (table, key) in last_touches(endpoint, server_id, &position.file, assemble).await? {
+            wait_for_row(&mut conn, &table, &key).await?;
+        }
     }
-    if let Some((table, key)) = last_touch(endpoint, server_id, &position.file, assemble).await? {
-        wait_for_row(&mut conn, &table, &key).await?;
-    }
+    tokio::time::sleep(SETTLE).await;
     Ok(())
 }
 
-/// The table and key of the last change at or before `upto`, in its file.
-async fn last_touch(
+/// A table and the key of a row of it.
+type Touch = (Arc<Table>, Vec<u8>);
+
+fn touch(rows: &Rows) -> Option<Touch> {
+    let row = rows.changes.last().map(|change| match change {
+        Change::Insert { after } | Change::Update { after, .. } => after,
+        Change::Delete { before } => before,
+    })?;
+    let key = dml::key_of(&rows.table, rows.table.key_columns()?, row).ok()?;
+    Some((Arc::clone(&rows.table), key))
+}
+
+/// The last change at or before `upto`, in its file, and the last one of each XA transaction that was committed there.
+async fn last_touches(
     endpoint: &Endpoint,
     server_id: u32,
     upto: &FilePosition,
     assemble: &mut impl Assemble,
-) -> Result<Option<(Arc<Table>, Vec<u8>)>, Fault> {
+) -> Result<Vec<Touch>, Fault> {
     let start = FilePosition { file: upto.file.clone(), offset: FILE_START };
     let mut reader = binlog::open(endpoint, server_id, &Start::FileOnce(start)).await?;
-    let mut last = None;
+    let (mut last, mut touches) = (None, Vec::new());
     while let Some(framed) = reader.next().await? {
         let rotated = matches!(&framed.event, Event::Rotate(next) if next.file != upto.file);
         if rotated || framed.end > upto.offset {
             break;
         }
         // What cannot be read here was followed by DDL: see the header.
-        let Ok(Some(StreamItem::Rows(rows))) = assemble.feed(framed) else { continue };
-        {
-            let touched = rows.changes.last().map(|change| match change {
-                Change::Insert { after } | Change::Update { after, .. } => after,
-                Change::Delete { before } => before,
-            });
-            if let (Some(row), Some(key)) = (touched, rows.table.key_columns())
-                && let Ok(key) = dml::key_of(&rows.table, key, row)
-            {
-                last = Some((Arc::clone(&rows.table), key));
-            }
+        match assemble.feed(framed) {
+            Ok(Some(StreamItem::Rows(rows))) => last = touch(&rows).or(last),
+            Ok(Some(StreamItem::Decided { rows, .. })) => touches.extend(rows.iter().rev().find_map(touch)),
+            Ok(Some(StreamItem::Commit(_) | StreamItem::Prepared(..)) | None) | Err(_) => {}
         }
     }
     reader.close().await;
-    Ok(last)
+    touches.extend(last);
+    Ok(touches)
 }
 
 /// Waits until no transaction holds the row, or the place where it was.
-pub async fn wait_for_row(conn: &mut Conn, table: &Table, key: &[u8]) -> Result<(), Fault> {
+async fn wait_for_row(conn: &mut Conn, table: &Table, key: &[u8]) -> Result<(), Fault> {
     let RowKey::Key(row_key) = &table.row_key else { return Ok(()) };
     let place = |error: &mysql_async::Error| diagnose(Side::Source, error).at(&table.name);
     let mut options = TxOpts::new();
     options.with_isolation_level(IsolationLevel::Serializable);
     let mut transaction = conn.start_transaction(options).await.map_err(|error| place(&error))?;
     transaction.query_drop(probe::one_row(table, row_key, key)).await.map_err(|error| place(&error))?;
-    transaction.commit().await.map_err(|error| place(&error))?;
-    tokio::time::sleep(SETTLE).await;
-    Ok(())
+    transaction.commit().await.map_err(|error| place(&error))
 }

@@ -3,6 +3,7 @@
 //! * [`facts`]: what server this is, and where its binary log stands.
 //! * [`catalog`]: its tables, for either end.
 //! * [`binlog`]: its events, framed, checked, in our words.
+//! * [`offset`]: where in its file an event ends.
 //! * [`decode`]: result rows as values.
 //! * [`fence`]: proof that what we have applied is visible to what we read.
 
@@ -11,6 +12,7 @@ pub mod catalog;
 pub mod decode;
 pub mod facts;
 pub mod fence;
+mod offset;
 pub mod rows;
 
 use crate::conn::{self, Endpoint, Purpose};

@@ -17,6 +17,8 @@ use crate::sql::{dml, literal};
 pub struct SpelledRow {
     pub values: Vec<u8>,
     pub key: Vec<u8>,
+    /// ENUM cells with the error value among them: see [`crate::sql::statement::Statement`].
+    pub blanks: usize,
 }
 
 fn unreadable(table: &Table, column: &Column) -> Fault {
@@ -27,7 +29,7 @@ fn unreadable(table: &Table, column: &Column) -> Fault {
 
 /// A row of a chunk query, whose columns are the table's written ones in order.
 fn spell(table: &Table, row: &Row) -> Result<SpelledRow, Fault> {
-    let mut spelled = SpelledRow { values: Vec::with_capacity(128), key: Vec::new() };
+    let mut spelled = SpelledRow { values: Vec::with_capacity(128), ..SpelledRow::default() };
     let key = table.key_columns().unwrap_or(&[]);
     let mut key_values = [Value::Null; 16];
     for (at, (index, column)) in table.written().enumerate() {
@@ -37,6 +39,7 @@ fn spell(table: &Table, row: &Row) -> Result<SpelledRow, Fault> {
             spelled.values.push(b',');
         }
         literal::write(&mut spelled.values, value).map_err(|_| unreadable(table, column))?;
+        spelled.blanks += usize::from(dml::is_blank(column, value));
         if let Some(part) = key.iter().position(|key| *key == index)
             && let Some(slot) = key_values.get_mut(part)
         {

@@ -11,11 +11,14 @@ use super::literal::{self, Unwritable};
 use super::statement::{Expect, Statement};
 use super::{Ident, qualified};
 use crate::model::image::{ImageError, RowImage};
-use crate::model::table::{ColumnKind, Key, Table};
+use crate::model::table::{Column, ColumnKind, Key, Table};
 use crate::model::value::Value;
 
 /// Keys in one `IN` list: enough that the statement's own cost vanishes, few enough for every server's range optimizer.
 pub const KEYS_PER_STATEMENT: usize = 2_000;
+
+/// Blanks in one statement: a server shows the first 64 of its warnings at least, and each blank is one.
+const BLANKS_PER_STATEMENT: usize = 32;
 
 /// Why a row cannot be written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -135,18 +138,21 @@ pub struct Inserts<'s> {
     limit: usize,
     text: Vec<u8>,
     rows: u64,
+    blanks: usize,
     done: Vec<Statement>,
 }
 
 impl<'s> Inserts<'s> {
     /// Statements grow to about `limit` bytes; a single longer row gets a statement of its own.
     pub fn new(shapes: &'s Shapes, collision: Collision, per_row: Option<u64>, limit: usize) -> Self {
-        Self { shapes, collision, per_row, limit, text: Vec::new(), rows: 0, done: Vec::new() }
+        Self { shapes, collision, per_row, limit, text: Vec::new(), rows: 0, blanks: 0, done: Vec::new() }
     }
 
-    /// Appends one row, its values already spelled and separated by commas.
-    pub fn push(&mut self, values: &[u8]) {
-        if self.rows > 0 && self.text.len() + values.len() > self.limit {
+    /// Appends one row, its values already spelled and separated by commas. A row with `blanks` (see [`Statement`]) shares no
+    /// statement with one without.
+    pub fn push(&mut self, values: &[u8], blanks: usize) {
+        let other_mode = (blanks > 0) != (self.blanks > 0) || self.blanks + blanks > BLANKS_PER_STATEMENT;
+        if self.rows > 0 && (other_mode || self.text.len() + values.len() > self.limit) {
             self.close();
         }
         if self.rows == 0 {
@@ -159,6 +165,7 @@ impl<'s> Inserts<'s> {
         self.text.extend_from_slice(values);
         self.text.push(b')');
         self.rows += 1;
+        self.blanks += blanks;
     }
 
     fn close(&mut self) {
@@ -169,7 +176,8 @@ impl<'s> Inserts<'s> {
         }
         let expect = self.per_row.map_or(Expect::Any, |count| Expect::Exactly(count * self.rows));
         let table = Arc::clone(&self.shapes.table);
-        self.done.push(Statement { table, text: std::mem::take(&mut self.text), expect });
+        let blanks = std::mem::take(&mut self.blanks);
+        self.done.push(Statement { table, text: std::mem::take(&mut self.text), expect, blanks });
         self.rows = 0;
     }
 
@@ -187,7 +195,7 @@ pub fn deletes<'k>(shape: &Delete, keys: impl Iterator<Item = &'k [u8]>, strict:
     let mut close = |text: &mut Vec<u8>, count: &mut u64| {
         text.extend_from_slice(shape.condition.after.as_bytes());
         let expect = if strict { Expect::Exactly(*count) } else { Expect::Any };
-        out.push(Statement { table: Arc::clone(&shape.table), text: std::mem::take(text), expect });
+        out.push(Statement { table: Arc::clone(&shape.table), text: std::mem::take(text), expect, blanks: 0 });
         *count = 0;
     };
     for key in keys {
@@ -203,21 +211,27 @@ pub fn deletes<'k>(shape: &Delete, keys: impl Iterator<Item = &'k [u8]>, strict:
     }
 }
 
-/// Appends a row's written values, separated by commas.
-pub fn write_row(out: &mut Vec<u8>, table: &Table, row: &RowImage) -> Result<(), RowError> {
+/// Whether a cell is a blank: see [`Statement`].
+pub fn is_blank(column: &Column, value: Value<'_>) -> bool {
+    column.kind == ColumnKind::Enum && value == Value::UInt(0)
+}
+
+/// Appends a row's written values, separated by commas; returns the number of blanks among them.
+pub fn write_row(out: &mut Vec<u8>, table: &Table, row: &RowImage) -> Result<usize, RowError> {
     let mut result = Ok(());
     let mut first = true;
+    let mut blanks = 0;
     row.walk(&table.columns, |index, value| {
-        if table.columns.get(index).is_some_and(|column| column.generated) || result.is_err() {
-            return;
-        }
+        let Some(column) = table.columns.get(index).filter(|column| !column.generated && result.is_ok()) else { return };
         if !first {
             out.push(b',');
         }
         first = false;
+        blanks += usize::from(is_blank(column, value));
         result = literal::write(out, value);
     })?;
-    Ok(result?)
+    result?;
+    Ok(blanks)
 }
 
 /// A key's values as [`KeyCondition`] wants them: `1`, `(1,'a')` or ``(`e`=1 AND `b`=2)``. Equal stored values give equal bytes.
@@ -320,7 +334,7 @@ pub fn delete_one(shapes: &Shapes, table: &Table, row: &RowImage) -> Result<Stat
     let mut text = format!("DELETE FROM {} WHERE ", shapes.name).into_bytes();
     write_equals(&mut text, table, row)?;
     text.extend_from_slice(b" LIMIT 1");
-    Ok(Statement { table: Arc::clone(&shapes.table), text, expect: Expect::Exactly(1) })
+    Ok(Statement { table: Arc::clone(&shapes.table), text, expect: Expect::Exactly(1), blanks: 0 })
 }
 
 #[cfg(test)]
@@ -366,8 +380,8 @@ mod tests {
         let mut values = Vec::new();
         write_row(&mut values, &table, &row(7, b"x")).expect("a row");
         let mut inserts = Inserts::new(&shapes, Collision::Overwrite, Some(2), 1000);
-        inserts.push(&values);
-        inserts.push(&values);
+        inserts.push(&values, 0);
+        inserts.push(&values, 0);
         let statements = inserts.finish();
         assert_eq!(statements[0].expect, Expect::Exactly(4));
         assert_eq!(
@@ -383,7 +397,7 @@ mod tests {
         let shapes = Shapes::new(&table);
         let mut inserts = Inserts::new(&shapes, Collision::Keep, None, 60);
         for _ in 0..3 {
-            inserts.push(b"1,'a row of thirty-two bytes !!!'");
+            inserts.push(b"1,'a row of thirty-two bytes !!!'", 0);
         }
         assert_eq!(inserts.finish().len(), 3);
     }

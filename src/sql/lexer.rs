@@ -7,6 +7,7 @@
 //! Version comments (`/*!80000 … */`) are opened: their content was executed. Other comments are skipped.
 
 use crate::model::table::TableName;
+use crate::model::xid::Xid;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Token {
@@ -19,6 +20,15 @@ enum Token {
     Symbol(u8),
 }
 
+/// What is done with an XA transaction. (PREPARE, and COMMIT in one phase, are events of their own.)
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Xa {
+    Start,
+    End,
+    Commit,
+    Rollback,
+}
+
 /// What a statement is, and which of our objects it may touch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Query {
@@ -29,12 +39,14 @@ pub enum Query {
     Savepoint,
     /// Rows before it in the same transaction may be undone.
     RollbackTo,
-    Xa,
+    Xa(Xa, Xid),
     /// Changes the definition or drops all rows of these tables.
     TableDdl {
         verb: &'static str,
         tables: Vec<TableName>,
     },
+    /// CREATE TABLE … SELECT of 8.0.21 and newer: its rows follow in the same group.
+    CreateAndFill(TableName),
     /// Drops a whole schema.
     DropSchema(String),
     /// Databases, views, triggers, routines, events: no row of ours changes.
@@ -199,7 +211,7 @@ pub fn classify(sql: &str, default_schema: &str) -> Query {
         "ROLLBACK" if reader.tokens.is_empty() => Query::Rollback,
         "ROLLBACK" => Query::RollbackTo,
         "SAVEPOINT" | "RELEASE" => Query::Savepoint,
-        "XA" => Query::Xa,
+        "XA" => xa(sql).unwrap_or(Query::Unknown),
         "CREATE" | "ALTER" | "DROP" => definition(&verb, &mut reader).unwrap_or(Query::Unknown),
         "RENAME" => rename(&mut reader).unwrap_or(Query::Unknown),
         "TRUNCATE" => {
@@ -213,6 +225,20 @@ pub fn classify(sql: &str, default_schema: &str) -> Query {
         }
         _ => Query::Unknown,
     }
+}
+
+/// The server writes these itself, always in one form.
+fn xa(sql: &str) -> Option<Query> {
+    let mut words = sql.split_ascii_whitespace().skip(1);
+    let verb = match words.next()? {
+        "START" => Xa::Start,
+        "END" => Xa::End,
+        "COMMIT" => Xa::Commit,
+        "ROLLBACK" => Xa::Rollback,
+        _ => return None,
+    };
+    let xid = Xid::parse(words.next()?)?;
+    words.next().is_none().then_some(Query::Xa(verb, xid))
 }
 
 /// CREATE, ALTER and DROP: the options in front of the object's kind are skipped, then the kind decides.
@@ -259,7 +285,12 @@ fn definition(verb: &str, reader: &mut Reader<'_>) -> Option<Query> {
 
 fn table_definition(verb: &str, reader: &mut Reader<'_>) -> Option<Query> {
     match verb {
-        "CREATE" => Some(Query::TableDdl { verb: "CREATE TABLE", tables: vec![reader.name()?] }),
+        "CREATE" => {
+            let name = reader.name()?;
+            let filled = matches!(reader.tokens, [.., Token::Word(start), Token::Word(transaction)]
+                if start.eq_ignore_ascii_case("START") && transaction.eq_ignore_ascii_case("TRANSACTION"));
+            Some(if filled { Query::CreateAndFill(name) } else { Query::TableDdl { verb: "CREATE TABLE", tables: vec![name] } })
+        }
         "DROP" => Some(Query::TableDdl { verb: "DROP TABLE", tables: reader.names()? }),
         _ => {
             let mut tables = vec![reader.name()?];
@@ -349,7 +380,9 @@ mod tests {
             ("COMMIT", Query::Commit),
             ("ROLLBACK", Query::Rollback),
             ("ROLLBACK TO `s`", Query::RollbackTo),
-            ("XA START X'61',X'',1", Query::Xa),
+            ("XA START X'61',X'',1", Query::Xa(Xa::Start, Xid { gtrid: b"a".to_vec(), bqual: Vec::new(), format: 1 })),
+            ("XA ROLLBACK 'a'", Query::Unknown),
+            ("CREATE TABLE `x`.`y` (\n  `id` int\n) START TRANSACTION", Query::CreateAndFill(TableName::new("x", "y"))),
             ("CREATE TEMPORARY TABLE tmp1 (a int)", Query::Irrelevant),
             ("DROP /*!40005 TEMPORARY */ TABLE IF EXISTS `tmp1`", Query::Irrelevant),
             ("CREATE USER 'u'@'%' IDENTIFIED BY 'x'", Query::Irrelevant),

@@ -7,6 +7,7 @@
 pub mod dml;
 pub mod lexer;
 pub mod literal;
+pub mod prepared;
 pub mod probe;
 pub mod state;
 pub mod statement;

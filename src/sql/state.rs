@@ -9,7 +9,7 @@ use crate::model::position::Mark;
 use crate::model::table::TableName;
 
 /// Creates what is missing, in order; safe to run again.
-pub const CREATE: [&str; 4] = [
+pub const CREATE: [&str; 5] = [
     "CREATE DATABASE IF NOT EXISTS `polarferry` DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
     "CREATE TABLE IF NOT EXISTS `polarferry`.`checkpoint` (
        `task` VARCHAR(64) NOT NULL PRIMARY KEY COMMENT 'one row a task',
@@ -47,6 +47,16 @@ pub const CREATE: [&str; 4] = [
        `after_key` MEDIUMBLOB NULL COMMENT 'the range is (after_key, upto_key]',
        `upto_key` MEDIUMBLOB NOT NULL,
        KEY `by_table` (`task`, `schema_name`, `table_name`)
+     ) ENGINE=InnoDB",
+    "CREATE TABLE IF NOT EXISTS `polarferry`.`prepared` (
+       `task` VARCHAR(64) NOT NULL,
+       `format_id` INT UNSIGNED NOT NULL COMMENT 'XA transactions that the source has prepared and not decided',
+       `gtrid` VARBINARY(64) NOT NULL,
+       `bqual` VARBINARY(64) NOT NULL,
+       `gtid` VARCHAR(255) NOT NULL COMMENT 'of the group of events that prepared it; empty without GTIDs',
+       `file` VARCHAR(255) NOT NULL COMMENT 'where that group begins',
+       `position` BIGINT UNSIGNED NOT NULL,
+       PRIMARY KEY (`task`, `format_id`, `gtrid`, `bqual`)
      ) ENGINE=InnoDB",
 ];
 

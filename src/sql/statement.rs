@@ -17,4 +17,7 @@ pub struct Statement {
     pub table: Arc<str>,
     pub text: Vec<u8>,
     pub expect: Expect,
+    /// ENUM cells that hold the error value (the number 0, shown as ''), which a server in strict mode refuses to store: the
+    /// statement is executed in lax mode, and must cause exactly this many warnings.
+    pub blanks: usize,
 }

@@ -1,12 +1,15 @@
 //! Events in, whole transactions out; pure.
 //!
 //! The binlog is a sequence of event groups, each one transaction: an optional GTID event, then either a statement that commits by
-//! itself (DDL), or BEGIN, row events under table maps, and an end (XID, COMMIT, ROLLBACK).
+//! itself (DDL), or BEGIN, row events under table maps, and an end (XID, COMMIT, ROLLBACK). An XA transaction is two groups: XA START,
+//! rows, XA END, PREPARE; and its decision ([`super::hold`]).
 //!
 //! Invariants:
 //! 1. Rows of selected tables are complete images that fit the target's description of the table, or the stream stops.
 //! 2. A position is given out only with the end of a group.
 //! 3. Every event is known to have no effect on selected tables, or is carried, or stops the stream.
+//! 4. A group is whole: a second one that begins before the first has ended, or a file that ends inside one, means that events
+//!    are missing, and stops the stream. A statement inside a group (a temporary table, a savepoint) does not end it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,13 +17,15 @@ use std::sync::Arc;
 use crate::fault::{Code, Fault};
 use crate::model::change::{Change, Commit, Rows, StreamItem};
 use crate::model::event::{Event, Framed, RowsEvent, RowsKind};
-use crate::model::gtid::Gtid;
+use crate::model::gtid::{Gtid, GtidSet};
 use crate::model::image::{Layout, RowImage};
 use crate::model::position::{FilePosition, Position};
 use crate::model::selection::Selection;
 use crate::model::table::{Table, TableName};
+use crate::model::xid::{Prepared, XaEnd, Xid};
 
-use crate::sql::lexer::{self, Query};
+use super::hold::Hold;
+use crate::sql::lexer::{self, Query, Xa};
 
 /// What a table id stands for until the next table map says otherwise.
 #[derive(Debug)]
@@ -30,13 +35,38 @@ enum Mapped {
 }
 
 /// Where in an event group we are.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Group {
     Outside,
+    /// After the GTID event, which an anonymous transaction has, too.
+    Announced,
     /// After BEGIN; `ours` once a row of a selected table was seen.
     Inside {
         ours: bool,
     },
+    /// After XA START: rows are held back.
+    Xa {
+        xid: Xid,
+        rows: Vec<Rows>,
+    },
+}
+
+impl Group {
+    /// Whether what comes now belongs to a transaction that has begun.
+    fn is_open(&self) -> bool {
+        match self {
+            Self::Outside | Self::Announced => false,
+            Self::Inside { .. } | Self::Xa { .. } => true,
+        }
+    }
+
+    fn has_ours(&self) -> bool {
+        match self {
+            Self::Outside | Self::Announced => false,
+            Self::Inside { ours } => *ours,
+            Self::Xa { rows, .. } => !rows.is_empty(),
+        }
+    }
 }
 
 /// Turns events into items, one stream's worth.
@@ -47,26 +77,53 @@ pub struct Assembler {
     maps: HashMap<u64, Mapped>,
     position: Position,
     file: Arc<str>,
+    /// The set holds every transaction before here. One that began empty never does: see `Facts::follows_gtids`.
+    complete: bool,
     gtid: Option<Gtid>,
     at_micros: Option<u64>,
     group: Group,
+    /// Where the group begins.
+    begins: FilePosition,
+    /// The end of the last event.
+    read: u64,
+    hold: Hold,
     notices: Vec<String>,
 }
 
 impl Assembler {
-    /// `position` is where the stream starts; GTIDs are added to its set.
+    /// `position` is where the stream starts; GTIDs are added to its set unless that is empty.
     pub fn new(selection: Arc<Selection>, tables: Arc<HashMap<TableName, Arc<Table>>>, position: Position) -> Self {
         Self {
             selection,
             tables,
             maps: HashMap::new(),
             file: Arc::from(position.file.file.as_str()),
+            begins: position.file.clone(),
+            read: position.file.offset,
+            hold: Hold::default(),
+            complete: !position.gtids.is_empty(),
             position,
             gtid: None,
             at_micros: None,
             group: Group::Outside,
             notices: Vec::new(),
         }
+    }
+
+    /// Gives it what a former stream has held back.
+    pub fn with_hold(mut self, hold: Hold) -> Self {
+        self.hold = hold;
+        self
+    }
+
+    /// Whether an XA transaction of this name is prepared and not decided.
+    pub fn holds(&self, xid: &Xid) -> bool {
+        self.hold.has(xid)
+    }
+
+    /// What it holds back.
+    pub fn into_hold(self) -> Hold {
+        self.hold
     }
 
     /// What was passed over although it concerns selected schemas (views, triggers …), once.
@@ -77,27 +134,34 @@ impl Assembler {
     /// Takes one event; returns the item that it completes, if any.
     pub fn feed(&mut self, framed: Framed) -> Result<Option<StreamItem>, Fault> {
         let end = framed.end;
-        self.step(framed).map_err(|fault| fault.at(format!("{}:{end}", self.file)))
+        let item = self.step(framed).map_err(|fault| fault.at(format!("{}:{end}", self.file)));
+        self.read = end;
+        item
     }
 
     fn step(&mut self, framed: Framed) -> Result<Option<StreamItem>, Fault> {
         let (end, timestamp, bytes) = (framed.end, framed.timestamp, framed.bytes);
         match framed.event {
             Event::Rotate(next) => {
+                self.closed("the file ends")?;
                 // Table ids are not carried over: the new file has maps of its own.
                 self.maps.clear();
                 self.file = Arc::from(next.file.as_str());
                 self.position.file = next;
                 // A true rotation, not the one that opens a connection: the checkpoint must not stay in a file that an idle
                 // source may purge.
-                if timestamp > 0 && self.group == Group::Outside && self.gtid.is_none() {
+                if timestamp > 0 {
                     let at_micros = u64::from(timestamp) * 1_000_000;
                     return Ok(Some(StreamItem::Commit(Commit { position: self.position.clone(), at_micros })));
                 }
             }
             Event::Begin { gtid, at_micros } => {
+                let whole = self.closed("another one begins");
                 self.gtid = gtid;
                 self.at_micros = at_micros;
+                self.group = Group::Announced;
+                self.begins = self.here(self.read);
+                whole?;
             }
             Event::TableMap { id, name, layout } => {
                 let mapped = self.map(name, layout)?;
@@ -105,11 +169,26 @@ impl Assembler {
             }
             Event::Rows(rows) => return self.rows(rows, end, bytes),
             Event::Query { schema, sql } => return self.query(&schema, &sql, end, timestamp),
-            Event::Commit => return Ok(Some(self.commit(end, timestamp))),
+            Event::Commit => return Ok(Some(self.end(end, timestamp))),
+            Event::XaPrepare(last) => return self.prepared(last, end, timestamp).map(Some),
             Event::Heartbeat | Event::Nothing => {}
             Event::Unsupported(what) => return Err(Fault::new(Code::EventUnknown, what)),
         }
         Ok(None)
+    }
+
+    /// No group may be open here; if one is, it is given up.
+    fn closed(&mut self, why: &str) -> Result<(), Fault> {
+        match std::mem::replace(&mut self.group, Group::Outside) {
+            Group::Outside => Ok(()),
+            Group::Announced | Group::Inside { .. } | Group::Xa { .. } => {
+                Err(Fault::new(Code::EventDamaged, format!("{why} inside a transaction: events are missing")))
+            }
+        }
+    }
+
+    fn here(&self, offset: u64) -> FilePosition {
+        FilePosition { file: self.file.to_string(), offset }
     }
 
     fn map(&self, name: TableName, layout: Result<Arc<Layout>, crate::model::image::ImageError>) -> Result<Mapped, Fault> {
@@ -134,48 +213,69 @@ impl Assembler {
         if !event.full {
             return Err(Fault::new(Code::PartialImage, format!("a change to {} leaves columns out", table.name)));
         }
-        self.group = Group::Inside { ours: true };
         let changes =
             split(&event, &layout).map_err(|error| Fault::new(Code::EventDamaged, format!("{}: {error}", table.name)))?;
-        Ok(Some(StreamItem::Rows(Rows { table, changes, bytes, at: FilePosition { file: self.file.to_string(), offset: end } })))
+        let rows = Rows { table, changes, bytes, at: self.here(end) };
+        match &mut self.group {
+            Group::Xa { rows: group, .. } => {
+                self.hold.add(group, rows)?;
+                Ok(None)
+            }
+            Group::Inside { ours } => {
+                *ours = true;
+                Ok(Some(StreamItem::Rows(rows)))
+            }
+            Group::Outside | Group::Announced => {
+                Err(Fault::new(Code::EventDamaged, format!("a change to {} outside of a transaction", rows.table.name)))
+            }
+        }
     }
 
     fn query(&mut self, schema: &str, sql: &str, end: u64, timestamp: u32) -> Result<Option<StreamItem>, Fault> {
-        let ours = self.group == Group::Inside { ours: true };
         match lexer::classify(sql, schema) {
+            Query::Begin if self.group.is_open() => return Err(Fault::new(Code::EventDamaged, "BEGIN inside a transaction")),
             Query::Begin => self.group = Group::Inside { ours: false },
-            Query::Commit => return Ok(Some(self.commit(end, timestamp))),
+            Query::Commit => return Ok(Some(self.end(end, timestamp))),
             Query::Savepoint => {}
-            Query::Rollback | Query::RollbackTo | Query::Xa if ours => {
-                let detail =
-                    "rows of selected tables in an XA transaction, or in one that was rolled back after non-transactional writes";
+            Query::Rollback | Query::RollbackTo if self.group.has_ours() => {
+                let detail = "rows of selected tables in a transaction that was rolled back after non-transactional writes";
                 return Err(Fault::new(Code::TransactionUnsupported, detail));
             }
             Query::RollbackTo => {}
-            Query::Rollback | Query::Xa => return Ok(Some(self.commit(end, timestamp))),
+            Query::Rollback => return Ok(Some(self.end(end, timestamp))),
+            Query::Xa(verb, xid) => return self.xa(verb, xid, end, timestamp),
             Query::TableDdl { verb, tables } => {
                 if let Some(name) = tables.iter().find(|name| self.selection.includes(&name.schema, &name.table)) {
                     return Err(Fault::new(Code::DdlOnSelected, format!("{verb} on {name}")));
                 }
-                return Ok(Some(self.commit(end, timestamp)));
+                return Ok(self.alone(end, timestamp));
+            }
+            Query::CreateAndFill(name) => {
+                if self.selection.includes(&name.schema, &name.table) {
+                    return Err(Fault::new(Code::DdlOnSelected, format!("CREATE TABLE on {name}")));
+                }
+                self.group = Group::Inside { ours: false };
             }
             Query::DropSchema(schema) => {
                 if self.tables.keys().any(|name| name.schema == schema) {
                     return Err(Fault::new(Code::DdlOnSelected, format!("DROP DATABASE {schema}")));
                 }
-                return Ok(Some(self.commit(end, timestamp)));
+                return Ok(self.alone(end, timestamp));
             }
             Query::OtherDdl(kind) => {
                 if self.tables.keys().any(|name| name.schema == schema) {
                     self.notices.push(format!("a change to a {kind} in {schema} was not carried to the target"));
                 }
-                return Ok(Some(self.commit(end, timestamp)));
+                return Ok(self.alone(end, timestamp));
             }
-            Query::Irrelevant => return Ok(Some(self.commit(end, timestamp))),
+            Query::Irrelevant => return Ok(self.alone(end, timestamp)),
             Query::Dml { verb, schemas } => {
                 if let Some(schema) = schemas.iter().find(|schema| self.tables.keys().any(|name| name.schema == **schema)) {
                     let detail = format!("{verb} in statement format, in reach of the schema {schema}");
                     return Err(Fault::new(Code::StatementEvent, detail));
+                }
+                if matches!(self.group, Group::Announced) {
+                    return Ok(self.alone(end, timestamp));
                 }
             }
             Query::Unknown => {
@@ -189,14 +289,82 @@ impl Assembler {
         Ok(None)
     }
 
-    fn commit(&mut self, end: u64, timestamp: u32) -> StreamItem {
+    /// A statement that is a transaction by itself, unless it stands inside another one.
+    fn alone(&mut self, end: u64, timestamp: u32) -> Option<StreamItem> {
+        (!self.group.is_open()).then(|| self.end(end, timestamp))
+    }
+
+    fn end(&mut self, end: u64, timestamp: u32) -> StreamItem {
+        StreamItem::Commit(self.commit(end, timestamp))
+    }
+
+    fn commit(&mut self, end: u64, timestamp: u32) -> Commit {
         self.group = Group::Outside;
         self.position.file.offset = end;
-        if let Some(gtid) = self.gtid.take() {
+        if let Some(gtid) = self.gtid.take().filter(|_| self.complete) {
             self.position.gtids.insert(&gtid);
         }
         let at_micros = self.at_micros.take().unwrap_or(u64::from(timestamp) * 1_000_000);
-        StreamItem::Commit(Commit { position: self.position.clone(), at_micros })
+        Commit { position: self.position.clone(), at_micros }
+    }
+}
+
+/// XA transactions: see [`super::hold`].
+impl Assembler {
+    fn xa(&mut self, verb: Xa, xid: Xid, end: u64, timestamp: u32) -> Result<Option<StreamItem>, Fault> {
+        match (verb, &self.group) {
+            (Xa::Start, Group::Outside | Group::Announced) => self.group = Group::Xa { xid, rows: Vec::new() },
+            (Xa::End, Group::Xa { xid: open, .. }) if *open == xid => {}
+            (Xa::Commit, Group::Outside | Group::Announced) => {
+                let Some(rows) = self.hold.decide(&xid) else {
+                    let detail = format!("XA COMMIT of {xid}, which was prepared before the task began");
+                    return Err(Fault::new(Code::TransactionUnsupported, detail));
+                };
+                let rows = Hold::moved(rows, &self.here(end));
+                let commit = self.commit(end, timestamp);
+                return Ok(Some(StreamItem::Decided { prepared: Some(xid), rows, commit }));
+            }
+            (Xa::Rollback, Group::Outside | Group::Announced) => {
+                let held = self.hold.decide(&xid).is_some();
+                let commit = self.commit(end, timestamp);
+                return Ok(Some(match held {
+                    true => StreamItem::Decided { prepared: Some(xid), rows: Vec::new(), commit },
+                    // Prepared before the task began: none of its rows was ever seen by anybody.
+                    false => StreamItem::Commit(commit),
+                }));
+            }
+            (Xa::Rollback, Group::Xa { xid: open, rows }) if *open == xid && rows.is_empty() => {
+                return Ok(Some(self.end(end, timestamp)));
+            }
+            (Xa::Start | Xa::End | Xa::Commit | Xa::Rollback, _) => {
+                return Err(Fault::new(Code::TransactionUnsupported, format!("XA {verb:?} of {xid} where it cannot stand")));
+            }
+        }
+        Ok(None)
+    }
+
+    fn prepared(&mut self, last: XaEnd, end: u64, timestamp: u32) -> Result<StreamItem, Fault> {
+        let rows = match std::mem::replace(&mut self.group, Group::Outside) {
+            Group::Xa { xid, rows } if xid == last.xid => rows,
+            Group::Outside | Group::Announced | Group::Inside { .. } | Group::Xa { .. } => {
+                return Err(Fault::new(
+                    Code::EventDamaged,
+                    format!("the end of the XA transaction {} without its start", last.xid),
+                ));
+            }
+        };
+        if last.one_phase {
+            self.hold.release(&rows);
+            let rows = Hold::moved(rows, &self.here(end));
+            return Ok(StreamItem::Decided { prepared: None, rows, commit: self.commit(end, timestamp) });
+        }
+        let mut gtids = GtidSet::default();
+        if let Some(gtid) = &self.gtid {
+            gtids.insert(gtid);
+        }
+        let replaces = self.hold.prepare(last.xid.clone(), rows);
+        let prepared = Prepared { xid: last.xid, gtids, begins: self.begins.clone(), replaces };
+        Ok(StreamItem::Prepared(prepared, self.commit(end, timestamp)))
     }
 }
 
@@ -267,8 +435,14 @@ mod tests {
 
     #[test]
     fn a_gtid_counts_only_when_its_transaction_has_ended() {
-        let mut stream = assembler();
         let gtid = Gtid { origin: Origin { uuid: [1; 16], tag: String::new() }, number: 5 };
+        let mut stream = assembler();
+        let begun_without = stream.feed(framed(Event::Begin { gtid: Some(gtid.clone()), at_micros: None }, 5));
+        assert!(matches!(begun_without, Ok(None)));
+        let Ok(Some(StreamItem::Commit(commit))) = stream.feed(framed(Event::Commit, 6)) else { panic!("no commit") };
+        assert!(commit.position.gtids.is_empty(), "a set that is not complete would ask for all that is missing");
+        stream.position.gtids.insert(&Gtid { number: 4, ..gtid.clone() });
+        stream.complete = true;
         let begin = Event::Begin { gtid: Some(gtid.clone()), at_micros: Some(99) };
         for (event, end) in [(begin, 10), (query("BEGIN"), 20), (map("t", TINY), 30)] {
             assert!(matches!(stream.feed(framed(event, end)), Ok(None)));
@@ -312,6 +486,7 @@ mod tests {
     #[test]
     fn partial_images_and_damage_stop() {
         let mut stream = assembler();
+        assert_eq!(code(stream.feed(framed(query("BEGIN"), 4))), None);
         assert_eq!(code(stream.feed(framed(insert(true), 5))), Some(Code::EventDamaged), "no table map came before");
         assert_eq!(code(stream.feed(framed(map("t", TINY), 6))), None);
         assert_eq!(code(stream.feed(framed(insert(false), 7))), Some(Code::PartialImage));
@@ -331,12 +506,94 @@ mod tests {
         assert!(matches!(stream.feed(framed(elsewhere, 90)), Ok(None)));
     }
 
+    fn xid(name: u8) -> Xid {
+        Xid { gtrid: vec![name], bqual: Vec::new(), format: 1 }
+    }
+
+    /// Feeds a group that ends with the event; the last item.
+    fn feed_group(stream: &mut Assembler, name: u8, one_phase: bool, from: u64) -> Option<StreamItem> {
+        let words = |verb: &str| query(&format!("XA {verb} {}", xid(name)));
+        let begin = Event::Begin { gtid: None, at_micros: Some(1) };
+        let last = Event::XaPrepare(XaEnd { xid: xid(name), one_phase });
+        let events = [begin, words("START"), map("t", TINY), insert(true), words("END"), last];
+        let mut item = None;
+        for (event, end) in events.into_iter().zip(from..) {
+            assert!(item.is_none(), "rows came out before their transaction was decided");
+            item = stream.feed(framed(event, end)).expect("an XA group");
+        }
+        item
+    }
+
     #[test]
-    fn rows_of_ours_in_an_xa_transaction_stop() {
+    fn rows_of_a_prepared_transaction_come_at_the_place_of_its_commit() {
         let mut stream = assembler();
-        for event in [query("XA START X'61',X'',1"), map("t", TINY), insert(true)] {
+        stream.feed(framed(Event::Nothing, 9)).expect("an event");
+        let Some(StreamItem::Prepared(prepared, commit)) = feed_group(&mut stream, b'a', false, 10) else {
+            panic!("not prepared")
+        };
+        assert_eq!((prepared.xid, prepared.begins.offset, commit.position.file.offset), (xid(b'a'), 9, 15));
+        assert!(matches!(feed_group(&mut stream, b'b', false, 20), Some(StreamItem::Prepared(..))));
+        let decide = |verb: &str, name| query(&format!("XA {verb} {}", xid(name)));
+        let item = stream.feed(framed(decide("COMMIT", b'a'), 30));
+        let Ok(Some(StreamItem::Decided { prepared: Some(name), rows, commit })) = item else { panic!("{item:?}") };
+        assert_eq!((name, rows.len(), rows[0].at.offset, commit.position.file.offset), (xid(b'a'), 1, 30, 30));
+        let item = stream.feed(framed(decide("ROLLBACK", b'b'), 31));
+        assert!(matches!(&item, Ok(Some(StreamItem::Decided { rows, .. })) if rows.is_empty()), "{item:?}");
+    }
+
+    #[test]
+    fn a_transaction_in_one_phase_is_like_any_other() {
+        let item = feed_group(&mut assembler(), b'a', true, 10);
+        let Some(StreamItem::Decided { prepared: None, rows, .. }) = item else { panic!("{item:?}") };
+        assert_eq!((rows.len(), rows[0].at.offset), (1, 15));
+    }
+
+    #[test]
+    fn the_commit_of_what_is_not_held_stops_and_its_rollback_changes_nothing() {
+        let commit = query("XA COMMIT X'61',X'',1");
+        assert_eq!(code(assembler().feed(framed(commit, 9))), Some(Code::TransactionUnsupported));
+        let rollback = query("XA ROLLBACK X'61',X'',1");
+        assert!(matches!(assembler().feed(framed(rollback, 9)), Ok(Some(StreamItem::Commit(_)))));
+    }
+
+    #[test]
+    fn a_prepared_transaction_that_is_too_large_stops() {
+        let mut stream = assembler();
+        for event in [query("XA START X'61',X'',1"), map("t", TINY)] {
             assert_eq!(code(stream.feed(framed(event, 9))), None);
         }
-        assert_eq!(code(stream.feed(framed(query("XA END X'61',X'',1"), 10))), Some(Code::TransactionUnsupported));
+        let large = |bytes| Framed { bytes, ..framed(insert(true), 10) };
+        assert_eq!(code(stream.feed(large(super::super::hold::LIMIT / 2))), None);
+        assert_eq!(code(stream.feed(large(super::super::hold::LIMIT / 2))), Some(Code::TransactionUnsupported));
+    }
+
+    #[test]
+    fn a_group_that_loses_its_end_stops_the_stream() {
+        let begin = || Event::Begin { gtid: None, at_micros: None };
+        let rotate = Event::Rotate(FilePosition { file: "b.000002".into(), offset: 4 });
+        for (missing, next) in
+            [(vec![begin(), query("BEGIN")], begin()), (vec![begin()], begin()), (vec![query("BEGIN")], rotate)]
+        {
+            let mut stream = assembler();
+            for event in missing {
+                assert_eq!(code(stream.feed(framed(event, 9))), None);
+            }
+            assert_eq!(code(stream.feed(framed(next, 10))), Some(Code::EventDamaged));
+        }
+        let mut stream = assembler();
+        assert_eq!(code(stream.feed(framed(map("t", TINY), 9))), None);
+        assert_eq!(code(stream.feed(framed(insert(true), 10))), Some(Code::EventDamaged), "rows before BEGIN");
+    }
+
+    #[test]
+    fn a_statement_inside_a_transaction_does_not_end_it() {
+        let mut stream = assembler();
+        let create = query("CREATE TABLE other.`t` (`id` int) START TRANSACTION");
+        for event in [query("BEGIN"), query("DROP TEMPORARY TABLE IF EXISTS `x`"), query("SAVEPOINT `s`")] {
+            assert!(matches!(stream.feed(framed(event, 9)), Ok(None)));
+        }
+        assert!(matches!(stream.feed(framed(Event::Commit, 10)), Ok(Some(StreamItem::Commit(_)))));
+        assert!(matches!(stream.feed(framed(create, 11)), Ok(None)), "its rows follow");
+        assert!(matches!(stream.feed(framed(Event::Commit, 12)), Ok(Some(StreamItem::Commit(_)))));
     }
 }

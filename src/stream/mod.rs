@@ -9,6 +9,7 @@
 //! applier never commits one.
 
 pub mod assemble;
+pub mod hold;
 mod pump;
 
 pub use pump::{BUDGET_KIB, ITEMS, Lane, pump};

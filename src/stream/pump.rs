@@ -47,19 +47,19 @@ pub async fn pump(mut reader: Reader, mut assembler: Assembler, lane: Lane, obse
             tracing::warn!(position = %end, "{notice}");
             observer.event(Level::Warn, notice);
         }
-        if matches!(item, Some(StreamItem::Commit(_))) {
+        if item.as_ref().is_some_and(|item| item.commit().is_some()) {
             // Counted before the position is shown: whoever sees a position sees the count of all that lies before it.
             lane.received.fetch_add(1, Ordering::Release);
         }
         lane.read.send_replace(end);
         let Some(item) = item else { continue };
-        let permit = match &item {
-            StreamItem::Rows(rows) => {
-                let kib = u32::try_from((rows.bytes / 1024 + 1).min(BUDGET_KIB)).unwrap_or(1);
+        let permit = match item.bytes() {
+            0 => None,
+            bytes => {
+                let kib = u32::try_from((bytes / 1024 + 1).min(BUDGET_KIB)).unwrap_or(1);
                 // The semaphore lives as long as the lane.
                 Arc::clone(&lane.budget).acquire_many_owned(kib).await.ok()
             }
-            StreamItem::Commit(_) => None,
         };
         if lane.items.send((item, permit)).await.is_err() {
             // The applier has ended and says why.

@@ -55,8 +55,7 @@ impl Ledger<'_> {
         run(self.conn, "START TRANSACTION").await?;
         let mut new = 0;
         for statement in fill.statements {
-            execute(self.conn, statement).await?;
-            new += self.conn.affected_rows();
+            new += execute(self.conn, statement).await?;
         }
         let left_out = if new < fill.keys.len() as u64 { self.absent(fill.shapes, &fill.keys).await? } else { Vec::new() };
         self.hold().await?;

@@ -1,10 +1,12 @@
 //! The PolarDB door. What the target is asked to hold, and how it answers.
 //!
 //! * [`state`]: our own tables: the checkpoint, the fence, the ledger of the copy.
+//! * [`prepared`]: which of the source's XA transactions are not decided.
 //! * [`writer`]: one transaction = rows + checkpoint.
 //! * [`chunk`]: one transaction = a chunk's rows + its line in the ledger.
 
 pub mod chunk;
+pub mod prepared;
 pub mod state;
 pub mod writer;
 
@@ -30,23 +32,56 @@ pub async fn run(conn: &mut Conn, statement: impl AsRef<[u8]>) -> Result<(), Fau
     conn.query_drop(statement.as_ref()).await.map_err(|error| diagnose(&error))
 }
 
-/// Runs a row-writing statement and holds the server to what its events imply.
-pub(crate) async fn execute(conn: &mut Conn, statement: &Statement) -> Result<(), Fault> {
-    run(conn, &statement.text).await.map_err(|fault| fault.at(&statement.table))?;
+/// Runs a row-writing statement and holds the server to what its events imply. Returns the rows that it counted.
+pub(crate) async fn execute(conn: &mut Conn, statement: &Statement) -> Result<u64, Fault> {
+    let affected = if statement.blanks > 0 { run_lax(conn, statement).await } else { run_counted(conn, &statement.text).await };
+    let affected = affected.map_err(|fault| fault.at(&statement.table))?;
     match statement.expect {
-        Expect::Any => Ok(()),
-        Expect::Exactly(count) if conn.affected_rows() == count => Ok(()),
+        Expect::Any => Ok(affected),
+        Expect::Exactly(count) if affected == count => Ok(affected),
         Expect::Exactly(count) => {
             let verb = statement.text.split(u8::is_ascii_whitespace).next().unwrap_or_default();
             let detail = format!(
                 "{} on {}: the source's events imply a count of {count}, the target answered {}",
                 String::from_utf8_lossy(verb),
                 statement.table,
-                conn.affected_rows()
+                affected
             );
             Err(Fault::new(Code::Drift, detail))
         }
     }
+}
+
+async fn run_counted(conn: &mut Conn, text: &[u8]) -> Result<u64, Fault> {
+    run(conn, text).await?;
+    Ok(conn.affected_rows())
+}
+
+/// "Data truncated for column …": what lax mode says of an ENUM's error value, once a cell.
+const TRUNCATED: u16 = 1265;
+/// "… is deprecated": says nothing about rows.
+const DEPRECATED: [u16; 2] = [1287, 1681];
+
+/// In lax mode the server changes what it cannot store, and warns: every warning must be one of the blanks that we know of. The
+/// session is strict again afterwards, whatever happened.
+async fn run_lax(conn: &mut Conn, statement: &Statement) -> Result<u64, Fault> {
+    run(conn, conn::LAX).await?;
+    let ran = run_counted(conn, &statement.text).await;
+    let warnings: Result<Vec<(String, u16, String)>, _> = conn.query("SHOW WARNINGS").await;
+    run(conn, conn::STRICT).await?;
+    let affected = ran?;
+    let mut warnings = warnings.map_err(|error| diagnose(&error))?;
+    warnings.retain(|(_, code, _)| !DEPRECATED.contains(code));
+    if warnings.len() == statement.blanks && warnings.iter().all(|(_, code, _)| *code == TRUNCATED) {
+        return Ok(affected);
+    }
+    let codes: std::collections::BTreeSet<u16> = warnings.iter().map(|(_, code, _)| *code).collect();
+    let detail = format!(
+        "{} ENUM cells hold the error value, and the target warned of {} values, with the codes {codes:?}",
+        statement.blanks,
+        warnings.len()
+    );
+    Err(Fault::new(Code::DataRefused, detail))
 }
 
 /// Whether a table holds any row.

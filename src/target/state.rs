@@ -86,7 +86,7 @@ pub(super) async fn lock(conn: &mut impl Queryable, task: &str) -> Result<Option
     Checkpoint::decode(stored).map(Some).map_err(|error| unreadable(error.to_string()))
 }
 
-fn take<T: mysql_async::prelude::FromValue>(row: &mut Row, column: &str) -> Result<T, Fault> {
+pub(super) fn take<T: mysql_async::prelude::FromValue>(row: &mut Row, column: &str) -> Result<T, Fault> {
     row.take_opt::<T, _>(column)
         .and_then(Result::ok)
         .ok_or_else(|| unreadable(format!("column {column} of polarferry's tables holds what this version cannot read")))

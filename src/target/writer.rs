@@ -18,6 +18,8 @@ use crate::conn::{Endpoint, Purpose};
 use crate::fault::{Code, Fault};
 use crate::model::change::Commit;
 use crate::model::phase::Phase;
+use crate::model::xid::{Prepared, Xid};
+use crate::sql::prepared;
 use crate::sql::state as sql;
 use crate::sql::statement::Statement;
 
@@ -58,14 +60,28 @@ impl Writer {
         &self.checkpoint
     }
 
-    /// Executes one part of a batch; with `end`, moves the checkpoint and commits. After an error the writer is of no further use:
-    /// dropping it ends the session, and the server rolls back. Not cancel-safe.
-    pub async fn write(&mut self, statements: &[Statement], end: Option<(&Commit, &str, Phase)>) -> Result<Timing, Fault> {
-        let began = Instant::now();
+    /// Notes, in the open batch, which of the source's XA transactions it has prepared and decided. Not cancel-safe.
+    pub async fn note(&mut self, prepared: &[&Prepared], decided: &[&Xid]) -> Result<(), Fault> {
+        for statement in [prepared::note(&self.task, prepared), prepared::strike(&self.task, decided)].into_iter().flatten() {
+            self.begin().await?;
+            run(&mut self.conn, statement).await?;
+        }
+        Ok(())
+    }
+
+    async fn begin(&mut self) -> Result<(), Fault> {
         if !self.open {
             run(&mut self.conn, "START TRANSACTION").await?;
             self.open = true;
         }
+        Ok(())
+    }
+
+    /// Executes one part of a batch; with `end`, moves the checkpoint and commits. After an error the writer is of no further use:
+    /// dropping it ends the session, and the server rolls back. Not cancel-safe.
+    pub async fn write(&mut self, statements: &[Statement], end: Option<(&Commit, &str, Phase)>) -> Result<Timing, Fault> {
+        let began = Instant::now();
+        self.begin().await?;
         for statement in statements {
             execute(&mut self.conn, statement).await.map_err(|fault| match end {
                 Some((commit, ..)) => fault.at(format!("a batch that ends at {}", commit.position)),

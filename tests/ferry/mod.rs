@@ -2,7 +2,7 @@
 //! its HTTP, its log and its exit code, stopped by signals, started again.
 //!
 //! All its lives write into one log. It ends with this value, and it does not outlive the test
-//! process, however that ends (see `lab::Process`). Waits are for conditions: one fails when the
+//! process, however that ends (see `lab::Process`). `POLARFERRY_BINARY` names another build of it. Waits are for conditions: one fails when the
 //! daemon has made no progress for `PATIENCE`, so a slow machine only takes longer.
 
 #![allow(dead_code, unused_imports, reason = "each test binary uses a part of the harness, and none uses all of it")]
@@ -68,7 +68,8 @@ impl Ferry {
         self.begun = self.log().len();
         let file = self.directory.path().join(task::FILE);
         let log = File::options().create(true).append(true).open(self.log_path()).expect("the log opens");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_polarferry"));
+        let ours = || env!("CARGO_BIN_EXE_polarferry").into();
+        let mut command = Command::new(std::env::var_os("POLARFERRY_BINARY").unwrap_or_else(ours));
         command
             .args(["run", "-c"])
             .arg(file)
@@ -94,6 +95,16 @@ impl Ferry {
     /// When the daemon does not answer.
     pub async fn status(&self) -> Value {
         self.try_status().await.unwrap_or_else(|| panic!("no answer from {}", self.address))
+    }
+
+    /// `GET /metrics`; `None` while it does not listen.
+    pub async fn metrics(&self) -> Option<String> {
+        http::get(&self.address, "/metrics").await.map(|(_, body)| body)
+    }
+
+    /// Of the daemon, while it runs.
+    pub fn process_id(&self) -> Option<u32> {
+        self.process.as_ref().map(Process::id)
     }
 
     /// Waits until the daemon shows what is wanted, and returns that status.

@@ -46,6 +46,10 @@ impl Process {
         said.map_err(failed).map(|()| process)
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// `None` while it runs.
     pub fn ended(&mut self) -> Result<Option<ExitStatus>, Failure> {
         self.child.try_wait().map_err(|error| Failure::new(format!("cannot look at process {}: {error}", self.child.id())))

@@ -77,6 +77,11 @@ impl Server {
         self.server_id
     }
 
+    /// Of mysqld, while it runs.
+    pub fn process_id(&self) -> Option<u32> {
+        self.process.as_ref().map(Process::id)
+    }
+
     /// The server's data directory, binlogs (`binlog.*`) and all.
     pub fn data(&self) -> PathBuf {
         self.directory.path().join("data")

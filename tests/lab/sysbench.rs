@@ -30,6 +30,8 @@ pub struct Load {
     pub table_size: u32,
     pub time: Duration,
     pub rate: Option<u32>,
+    /// Transactions in all, after which the run ends before its time; 0 for no such end.
+    pub events: u64,
     /// Further arguments, as `--mysql-ignore-errors=all`.
     pub args: Vec<String>,
 }
@@ -37,7 +39,16 @@ pub struct Load {
 impl Default for Load {
     fn default() -> Self {
         let script = "oltp_read_write".to_owned();
-        Self { script, threads: 4, tables: 4, table_size: 1000, time: Duration::from_secs(5), rate: None, args: Vec::new() }
+        Self {
+            script,
+            threads: 4,
+            tables: 4,
+            table_size: 1000,
+            time: Duration::from_secs(5),
+            rate: None,
+            events: 0,
+            args: Vec::new(),
+        }
     }
 }
 
@@ -80,7 +91,7 @@ impl Sysbench {
     pub fn start(&self) -> Run {
         let mut arguments = vec![
             format!("--threads={}", self.load.threads),
-            "--events=0".to_owned(),
+            format!("--events={}", self.load.events),
             format!("--time={}", self.load.time.as_secs()),
         ];
         arguments.extend(self.load.rate.map(|rate| format!("--rate={rate}")));

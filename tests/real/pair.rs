@@ -17,12 +17,12 @@ pub struct Route {
 }
 
 impl Route {
-    pub const V97: Self = Self::new(Version::V97, Version::V97);
-    pub const V80: Self = Self::new(Version::V80, Version::V80);
+    pub const V97: Self = Self::between(Version::V97, Version::V97);
+    pub const V80: Self = Self::between(Version::V80, Version::V80);
     /// Aurora 2 to PolarDB 8.0.
-    pub const V57_TO_V80: Self = Self::new(Version::V57, Version::V80);
+    pub const V57_TO_V80: Self = Self::between(Version::V57, Version::V80);
 
-    const fn new(source: Version, target: Version) -> Self {
+    pub const fn between(source: Version, target: Version) -> Self {
         Self { source, target, gtid: true }
     }
 

@@ -1,6 +1,7 @@
 //! What a table holds, exact to the last bit and comparable between servers of any version: every
 //! column of every row as hexadecimal digits, sorted. Equal rows of a keyless table count.
 
+use mysql_async::Row;
 use mysql_async::prelude::Queryable;
 
 use super::pair::Pair;
@@ -8,6 +9,21 @@ use crate::lab::{Options, Server, Version, checksum_tables};
 
 /// One text per row.
 pub async fn rows(server: &Server, database: &str, table: &str) -> Vec<String> {
+    let (_, rows) = digits_of(server, database, table, "1").await;
+    let mut rows: Vec<String> = rows.iter().map(|row| row.join(" ")).collect();
+    rows.sort_unstable();
+    rows
+}
+
+/// One list per column, named with its type; rows in the order of their `id`.
+pub async fn cells(server: &Server, database: &str, table: &str) -> Vec<(String, Vec<String>)> {
+    let (columns, rows) = digits_of(server, database, table, "id").await;
+    let cells = |at: usize| rows.iter().map(|row| row[at].clone()).collect();
+    columns.into_iter().enumerate().map(|(at, name)| (name, cells(at))).collect()
+}
+
+/// The columns with their types, and each row's cells as digits.
+async fn digits_of(server: &Server, database: &str, table: &str, order: &str) -> (Vec<String>, Vec<Vec<String>>) {
     let mut root = server.root().await;
     // TIMESTAMPs are moments, whatever the zones of the two servers.
     root.query_drop("SET NAMES utf8mb4, time_zone = '+00:00'").await.expect("a session");
@@ -22,11 +38,11 @@ pub async fn rows(server: &Server, database: &str, table: &str) -> Vec<String> {
     assert!(!columns.is_empty(), "no table {database}.{table} on {}", server.version());
     let digits: Vec<String> =
         columns.iter().map(|(name, kind)| format!("IFNULL({}, '~')", digits(&quoted(name), &kind.to_lowercase()))).collect();
-    let query = format!("SELECT CONCAT_WS(' ', {}) FROM {}.{}", digits.join(", "), quoted(database), quoted(table));
-    let mut rows: Vec<String> = root.query(query).await.expect("the rows");
+    let query = format!("SELECT {} FROM {}.{} ORDER BY {order}", digits.join(", "), quoted(database), quoted(table));
+    let rows: Vec<Row> = root.query(query).await.expect("the rows");
     let _ = root.disconnect().await;
-    rows.sort_unstable();
-    rows
+    let text = |row: Row| row.unwrap().into_iter().map(mysql_async::from_value::<String>).collect();
+    (columns.into_iter().map(|(name, kind)| format!("{name} {kind}")).collect(), rows.into_iter().map(text).collect())
 }
 
 /// An expression that tells any two values of a type apart.

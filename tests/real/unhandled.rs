@@ -101,10 +101,15 @@ on_routes! { a_change_of_definition_stops_the_stream,
 
 async fn a_change_logged_as_a_statement_stops_the_stream(route: Route) {
     let pair = Pair::start(route).await;
+    std::fs::write(pair.source.data().join("numbers.txt"), "11\n12\n").expect("a file to load");
     for (name, dml) in [
         ("updates", "UPDATE t SET n = n + 1"),
         ("inserts", "INSERT INTO t (id, n) SELECT id + 10, n FROM t"),
         ("deletes", "DELETE FROM t WHERE id = 1"),
+        ("random", "UPDATE t SET n = RAND() * 100"),
+        ("variables", "SET @n = 7; UPDATE t SET n = @n"),
+        ("loads", "LOAD DATA INFILE './numbers.txt' INTO TABLE t (id)"),
+        ("mixes", "SET SESSION binlog_format = 'MIXED'; UPDATE t SET n = n + 1"),
     ] {
         let unhandled = format!("SET SESSION binlog_format = 'STATEMENT'; {dml}");
         assert_stops(&pair, name, &unhandled, "statement-event").await;
@@ -122,6 +127,7 @@ async fn a_partial_row_image_stops_the_stream(route: Route) {
         ("updates", "MINIMAL", "UPDATE t SET n = 9 WHERE id = 1"),
         ("deletes", "MINIMAL", "DELETE FROM t WHERE id = 1"),
         ("inserts", "MINIMAL", "INSERT INTO t (id) VALUES (10)"),
+        ("blobs", "NOBLOB", "UPDATE t SET n = 9 WHERE id = 1"),
     ] {
         let unhandled = format!("SET SESSION binlog_row_image = '{image}'; {dml}");
         assert_stops(&pair, name, &unhandled, "partial-image").await;
