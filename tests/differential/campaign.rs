@@ -35,6 +35,10 @@ async fn one(route: Route, seed: u64, stages: Arc<Mutex<Stages>>) -> Result<Tall
     let running = Arc::clone(&voyage);
     // A task of its own, whose panic is a failure of this seed and not of all.
     let ended = tokio::spawn(async move { running.run().await }).await;
+    if ended.is_err() {
+        // The next seed gets servers of its own: a witness that has stopped would fail it, too.
+        stages.lock().await.0.remove(&gtid);
+    }
     stage.clear(&quoted(&voyage.schema), &voyage.task).await;
     match ended {
         Ok(tally) => {

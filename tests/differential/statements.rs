@@ -58,7 +58,7 @@ pub fn session(dice: &mut Dice, version: Version) -> Vec<String> {
     if dice.chance(20) {
         settings.push(format!("SET binlog_rows_query_log_events = {}", dice.below(2)));
     }
-    if limits::COMPRESSION && version == Version::V97 && dice.chance(30) {
+    if version == Version::V97 && dice.chance(30) {
         settings.push(format!("SET binlog_transaction_compression = {}", dice.below(2)));
     }
     settings

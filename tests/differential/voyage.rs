@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use mysql_async::prelude::Queryable;
@@ -79,7 +80,8 @@ impl Voyage {
         let mut dice = Dice::new(self.seed, 2);
         let version = self.stage.route.source;
         let tables = Arc::new(self.schema(&mut dice, &journal).await);
-        let script = Arc::new(Script { seed: self.seed, version, tables: Arc::clone(&tables), journal: journal.clone() });
+        let begun = AtomicBool::new(false);
+        let script = Arc::new(Script { seed: self.seed, version, tables: Arc::clone(&tables), journal: journal.clone(), begun });
         let mut tally = Tally { written: self.fill(&mut dice, &script).await, ..Tally::default() };
 
         let pace = Duration::from_millis(*dice.pick(&[2, 5, 10, 30]));
@@ -87,7 +89,7 @@ impl Voyage {
         let deadline = Instant::now() + settings::span();
         let mut ferry = Ferry::start(&self.task(&mut dice));
         ferry.keep_log(self.evidence.join("daemon.log"));
-        self.disturb(&mut dice, &mut ferry, deadline, &mut tally, &journal).await;
+        self.disturb(&mut dice, &mut ferry, deadline, &mut tally, &script).await;
         tally.written.add(writers.stop().await);
 
         ferry.wait_streaming().await;
@@ -193,7 +195,7 @@ impl Voyage {
     }
 
     /// Until the deadline: kills the daemon, stops it, cuts its connections, at random moments.
-    async fn disturb(&self, dice: &mut Dice, ferry: &mut Ferry, deadline: Instant, tally: &mut Tally, journal: &Journal) {
+    async fn disturb(&self, dice: &mut Dice, ferry: &mut Ferry, deadline: Instant, tally: &mut Tally, script: &Script) {
         // The first while it copies.
         let mut wait = Duration::from_millis(dice.between(200..=2000));
         loop {
@@ -201,6 +203,11 @@ impl Voyage {
             while Instant::now() < moment {
                 if let Some(code) = ferry.ended() {
                     panic!("the daemon ended with {code}: {}", ferry.last_words());
+                }
+                if !script.begun.load(Ordering::Relaxed) {
+                    let status = ferry.try_status().await;
+                    let begun = status.is_some_and(|status| ["copy", "stream"].iter().any(|phase| status["phase"] == *phase));
+                    script.begun.store(begun, Ordering::Relaxed);
                 }
                 tokio::time::sleep(POLL).await;
             }
@@ -229,7 +236,7 @@ impl Voyage {
                     "next binlog file"
                 }
             };
-            journal.note("disturb", "", what);
+            script.journal.note("disturb", "", what);
             wait = Duration::from_millis(dice.between(1000..=5000));
         }
     }

@@ -1,5 +1,6 @@
 //! The application: connections that run one drawn transaction after the other, and write down what became of each statement.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,9 @@ use super::dice::Dice;
 use super::statements;
 use super::table::Table;
 use crate::lab::{Server, Version};
+
+/// The server's code for a transaction that it has rolled back because another one stood in its way.
+const DEADLOCK: u16 = 1213;
 
 /// What happened on the source, in the order in which it was answered.
 #[derive(Clone)]
@@ -58,6 +62,8 @@ pub struct Script {
     pub version: Version,
     pub tables: Arc<Vec<Table>>,
     pub journal: Journal,
+    /// Whether the task has begun: one that finds a prepared XA transaction at its begin stops when that is decided.
+    pub begun: AtomicBool,
 }
 
 pub struct Writers {
@@ -87,9 +93,11 @@ impl Writers {
                     pace.tick().await;
                     count += 1;
                     let branch = format!("{}-{number}-{count}", script.seed);
-                    for statement in statements::transaction(&mut dice, script.version, &script.tables, &branch) {
-                        writer.run(&statement).await;
+                    let drawn = statements::transaction(&mut dice, script.version, &script.tables, &branch);
+                    if drawn.iter().any(|statement| statement.starts_with("XA")) && !script.begun.load(Ordering::Relaxed) {
+                        continue;
                     }
+                    writer.transact(&drawn).await;
                     writer.written.transactions += 1;
                 }
                 let _ = writer.conn.disconnect().await;
@@ -127,19 +135,37 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// What the server refuses is counted: values, keys, locks. What it does not understand is a fault of the generator.
-    pub async fn run(&mut self, statement: &str) {
+    /// An XA transaction that a deadlock has ended is rolled back at once, as an application does: what is written in it after that
+    /// makes 8.0.15 log a transaction that no replica takes.
+    async fn transact(&mut self, statements: &[String]) {
+        let branch = statements.iter().find_map(|statement| statement.strip_prefix("XA START "));
+        for statement in statements {
+            let refused = self.run(statement).await;
+            if let (Some(DEADLOCK), Some(branch)) = (refused, branch) {
+                self.run(&format!("XA END {branch}")).await;
+                self.run(&format!("XA ROLLBACK {branch}")).await;
+                return;
+            }
+        }
+    }
+
+    /// What the server refuses is counted, and its code returned: values, keys, locks. What it does not understand is a fault of the
+    /// generator.
+    pub async fn run(&mut self, statement: &str) -> Option<u16> {
         self.written.statements += 1;
+        let mut refused = None;
         let outcome = match self.conn.query_drop(statement).await {
             Ok(()) => format!("{} rows", self.conn.affected_rows()),
             Err(Error::Server(error)) => {
                 // Parse error; no such table, column, charset, collation.
                 assert!(![1064, 1146, 1054, 1115, 1273].contains(&error.code), "{error}: {statement}");
                 self.written.refused += 1;
+                refused = Some(error.code);
                 format!("refused {}: {}", error.code, error.message.replace('\n', " "))
             }
             Err(error) => panic!("{error}: {statement}"),
         };
         self.journal.note(&self.who, statement, &outcome);
+        refused
     }
 }
