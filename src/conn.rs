@@ -109,6 +109,8 @@ pub enum Purpose {
 
 /// A server that does not answer in this time is treated as unreachable.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// MySQL's own bound.
+const LONGEST_PACKET: usize = 1024 * 1024 * 1024;
 /// Dead peers are noticed by the kernel.
 const KEEPALIVE: Duration = Duration::from_secs(20);
 
@@ -149,6 +151,8 @@ pub async fn connect(side: Side, endpoint: &Endpoint, purpose: Purpose) -> Resul
         .ssl_opts(ssl(side, &endpoint.tls)?)
         .prefer_socket(false)
         .stmt_cache_size(0)
+        // The driver's own limit, for what it reads: an event or a row may be longer than the packets that its server takes.
+        .max_allowed_packet(Some(LONGEST_PACKET))
         .tcp_keepalive(Some(KEEPALIVE))
         .tcp_nodelay(true);
     let place = || format!("{} {} as {}", side.as_str(), endpoint.address(), endpoint.user);
@@ -179,8 +183,10 @@ pub fn diagnose(side: Side, error: &Error) -> Fault {
         ),
         Error::Io(IoError::Tls(tls)) => Fault::new(Code::TlsRefused(side), tls.to_string()),
         // The TLS library's verdict on a certificate travels inside an I/O error; it will be the same at the next attempt.
-        Error::Io(IoError::Io(io)) if is_tls(io) => Fault::new(Code::TlsRefused(side), io.to_string()),
-        Error::Io(IoError::Io(io)) => Fault::new(Code::ConnectionLost(side), io.to_string()),
+        Error::Io(IoError::Io(io)) => match tls_refusal(io) {
+            Some(refusal) => Fault::new(Code::TlsRefused(side), refusal),
+            None => Fault::new(Code::ConnectionLost(side), io.to_string()),
+        },
         Error::Driver(DriverError::NoClientSslFlagFromServer) => {
             Fault::new(Code::TlsRefused(side), "the server does not offer TLS")
         }
@@ -192,8 +198,20 @@ pub fn diagnose(side: Side, error: &Error) -> Fault {
     }
 }
 
-fn is_tls(error: &std::io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| matches!(inner.downcast_ref(), Some(rustls::Error::InvalidCertificate(_))))
+/// What the TLS library refuses, or is refused, for good; `None` for what a broken connection may be, too.
+fn tls_refusal(error: &std::io::Error) -> Option<String> {
+    use rustls::AlertDescription as Alert;
+    let inner: &rustls::Error = error.get_ref()?.downcast_ref()?;
+    match inner {
+        rustls::Error::InvalidCertificate(_) => Some(error.to_string()),
+        rustls::Error::PeerIncompatible(_)
+        | rustls::Error::AlertReceived(Alert::HandshakeFailure | Alert::ProtocolVersion | Alert::InsufficientSecurity) => {
+            Some(format!(
+                "{error}: the server shares no TLS version or cipher with us; TLS 1.3, or 1.2 with ECDHE and AEAD, is needed"
+            ))
+        }
+        _ => None,
+    }
 }
 
 /// Server messages on rows quote the value; the part before the first quote says what is wrong, the key or column comes last.
@@ -220,6 +238,11 @@ mod tests {
         let certificate = std::io::Error::new(std::io::ErrorKind::InvalidData, refused);
         let fault = diagnose(Side::Source, &Error::Io(IoError::Io(certificate)));
         assert_eq!(fault.code, Code::TlsRefused(Side::Source));
+        let alert = rustls::Error::AlertReceived(rustls::AlertDescription::HandshakeFailure);
+        let handshake = std::io::Error::new(std::io::ErrorKind::InvalidData, alert);
+        assert_eq!(diagnose(Side::Target, &Error::Io(IoError::Io(handshake))).code, Code::TlsRefused(Side::Target));
+        let broken = std::io::Error::new(std::io::ErrorKind::InvalidData, rustls::Error::DecryptError);
+        assert_eq!(diagnose(Side::Target, &Error::Io(IoError::Io(broken))).code, Code::ConnectionLost(Side::Target));
         let reset = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
         assert!(diagnose(Side::Source, &Error::Io(IoError::Io(reset))).code.class().is_some());
     }

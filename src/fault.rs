@@ -52,6 +52,7 @@ pub enum Code {
     TlsRefused(Side),
     ServerError(Side),
     DataRefused,
+    RowTooLarge,
     StreamLost,
     ServerIdInUse,
     SourceChanged,
@@ -91,6 +92,7 @@ impl Code {
             Self::ServerError(Side::Source) => "source-error",
             Self::ServerError(Side::Target) => "target-error",
             Self::DataRefused => "data-refused",
+            Self::RowTooLarge => "row-too-large",
             Self::StreamLost => "stream-lost",
             Self::ServerIdInUse => "server-id-in-use",
             Self::SourceChanged => "source-changed",
@@ -123,6 +125,7 @@ impl Code {
             | Self::TlsRefused(_)
             | Self::ServerError(_)
             | Self::DataRefused
+            | Self::RowTooLarge
             | Self::StreamLost
             | Self::ServerIdInUse
             | Self::SourceChanged
@@ -161,7 +164,9 @@ impl Code {
             }
             Self::Busy(_) => "nothing to do unless it lasts; polarferry keeps trying within its retry window",
             Self::ReadOnly => "point [target] at the primary endpoint; during a failover polarferry waits for the new primary",
-            Self::LoginRefused(_) => "check user, password and the host that the account may log in from",
+            Self::LoginRefused(_) => {
+                "check user, password, the host that the account may log in from, and whether it may do so without TLS"
+            }
             Self::PrivilegeMissing(_) => "grant the account what the README's list of privileges asks for, then start again",
             Self::TlsRefused(_) => {
                 "check tls.mode and tls.ca against the server's certificate; polarferry never falls back to plain text"
@@ -171,6 +176,9 @@ impl Code {
             }
             Self::DataRefused => {
                 "the target refused a row that the source holds: compare the table's definition and constraints on both sides"
+            }
+            Self::RowTooLarge => {
+                "raise max_allowed_packet on the target to more than the value's length (1 GiB at most), then start again"
             }
             Self::StreamLost => {
                 "the source no longer has the binlog from our position: raise the retention, then copy again (see README, stream lost)"
@@ -263,13 +271,17 @@ const DAMAGE: [&str; 5] =
 pub fn of_server_error(side: Side, number: u16, message: &str) -> Code {
     match number {
         // Too many connections; server shutting down; host blocked for now; network errors; killed; idle disconnect.
-        1040 | 1053 | 1077..=1079 | 1129 | 1152..=1161 | 1184 | 1203 | 1226 | 2006 | 2013 | 4031 => Code::ConnectionLost(side),
+        1040 | 1053 | 1077..=1079 | 1129 | 1152 | 1154..=1161 | 1184 | 1203 | 1226 | 2006 | 2013 | 4031 => {
+            Code::ConnectionLost(side)
+        }
         // Lock wait, deadlock, interrupted, timeouts, PolarDB's DDL synchronisation.
         1205 | 1213 | 1317 | 1969 | 3024 | 3058 | 8007 => Code::Busy(side),
         1290 | 1792 | 1836 | 3100 => Code::ReadOnly,
         1045 | 1698 | 1820 | 1862 | 3118 => Code::LoginRefused(side),
         1044 | 1142 | 1143 | 1227 | 1370 | 1410 => Code::PrivilegeMissing(side),
         3159 => Code::TlsRefused(side),
+        // A packet above max_allowed_packet: it would be so again.
+        1153 => Code::RowTooLarge,
         1236 if message.contains("same server_") => Code::ServerIdInUse,
         // The server found the damage itself, while it looked for the next event.
         1236 if DAMAGE.iter().any(|sign| message.contains(sign)) => Code::EventDamaged,

@@ -32,6 +32,7 @@ mod real {
     mod events_far;
     mod events_lost;
     mod events_xa;
+    mod extremes;
     mod fence;
     mod json;
     mod keyless;

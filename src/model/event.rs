@@ -22,8 +22,8 @@ pub enum RowsKind {
 pub struct RowsEvent {
     pub table_id: u64,
     pub kind: RowsKind,
-    /// Every column is present in every image.
-    pub full: bool,
+    /// How many columns each image has, when they are the first ones of the table map; `None` when there are gaps.
+    pub columns: Option<usize>,
     pub data: Arc<[u8]>,
 }
 

@@ -111,10 +111,16 @@ impl Layout {
         self.columns.is_empty()
     }
 
+    /// The layout of only the first `count` columns.
+    pub fn first(&self, count: usize) -> Self {
+        Self { columns: self.columns.iter().take(count).copied().collect() }
+    }
+
     /// Checks that rows of this layout are rows of `table`.
     pub fn fits(&self, table: &Table) -> Result<(), ImageError> {
-        if self.columns.len() != table.columns.len() {
-            return Err(ImageError::ColumnCount { event: self.columns.len(), table: table.columns.len() });
+        let (event, known) = (self.columns.len(), table.columns.len());
+        if event != known && event != known + table.hidden {
+            return Err(ImageError::ColumnCount { event, table: known });
         }
         for (wire, column) in self.columns.iter().zip(&table.columns) {
             if !wire.carries(column.kind) {

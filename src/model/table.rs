@@ -100,6 +100,9 @@ pub struct Table {
     pub row_key: RowKey,
     /// Every other unique index, all over whole columns.
     pub secondary_uniques: Vec<Key>,
+    /// Parts of indexes that are expressions. The server keeps a hidden generated column for each, behind all others, which
+    /// early releases of 8.0 write into row images.
+    pub hidden: usize,
 }
 
 impl Table {
@@ -180,6 +183,7 @@ pub(crate) mod tests {
                 RowKey::Key(Key { name: "PRIMARY".to_owned(), columns: key.to_vec() })
             },
             secondary_uniques: Vec::new(),
+            hidden: 0,
         }
     }
 

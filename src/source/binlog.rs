@@ -82,7 +82,7 @@ fn sids(set: &GtidSet) -> Result<Vec<Sid<'static>>, Fault> {
 
 /// Who we are among the replicas ("polarferry" and the server id). With it the source ends a former connection of ours when we come
 /// back, and its list of replicas is well-formed (5.7 and 8.0 leave a column out of the row of a replica without one).
-fn replica_uuid(server_id: u32) -> String {
+pub fn replica_uuid(server_id: u32) -> String {
     format!("706f6c61-7266-6572-7279-0000{server_id:08x}")
 }
 
@@ -331,9 +331,14 @@ fn rows_event(rows: &RowsEventData<'_>) -> Event {
         RowsEventData::DeleteRowsEventV1(_) | RowsEventData::DeleteRowsEvent(_) => RowsKind::Delete,
         RowsEventData::PartialUpdateRowsEvent(_) => RowsKind::PartialUpdate,
     };
-    let columns = usize::try_from(rows.num_columns()).unwrap_or(usize::MAX);
-    let all = |count: Option<usize>| count.is_none_or(|ones| ones == columns);
-    let full = all(rows.columns_before_image().map(|bits| bits.count_ones()))
-        && all(rows.columns_after_image().map(|bits| bits.count_ones()));
-    Event::Rows(RowsEvent { table_id: rows.table_id(), kind, full, data: Arc::from(rows.rows_data()) })
+    // Without gaps, the bits that are set are the first ones.
+    let first = |ones: usize, leading: usize| (ones == leading).then_some(ones);
+    let before = rows.columns_before_image().map(|bits| first(bits.count_ones(), bits.leading_ones()));
+    let after = rows.columns_after_image().map(|bits| first(bits.count_ones(), bits.leading_ones()));
+    let columns = match (before, after) {
+        (Some(before), Some(after)) if before == after => before,
+        (Some(one), None) | (None, Some(one)) => one,
+        (Some(_), Some(_)) | (None, None) => None,
+    };
+    Event::Rows(RowsEvent { table_id: rows.table_id(), kind, columns, data: Arc::from(rows.rows_data()) })
 }

@@ -41,6 +41,16 @@ pub async fn list(side: Side, conn: &mut Conn, selection: &Selection) -> Result<
         .collect())
 }
 
+/// The views of a server that the selection includes.
+pub async fn views(side: Side, conn: &mut Conn, selection: &Selection) -> Result<Vec<TableName>, Fault> {
+    let rows: Vec<(String, String)> = conn
+        .query("SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE='VIEW' ORDER BY TABLE_SCHEMA, TABLE_NAME")
+        .await
+        .map_err(|error| diagnose(side, &error))?;
+    let names = rows.into_iter().map(|(schema, table)| TableName { schema, table });
+    Ok(names.filter(|name| selection.includes(&name.schema, &name.table)).collect())
+}
+
 /// A foreign key whose action changes rows of the child on its own.
 #[derive(Debug, Clone)]
 pub struct Cascade {
@@ -110,7 +120,7 @@ pub async fn describe(side: Side, conn: &mut Conn, schema: &str) -> Result<HashM
     for mut row in columns {
         let name = TableName::new(schema, row.take::<String, _>("t").unwrap_or_default());
         let table = tables.entry(name.clone()).or_insert_with(|| {
-            Ok(Table { name: name.clone(), columns: Vec::new(), row_key: RowKey::None, secondary_uniques: Vec::new() })
+            Ok(Table { name: name.clone(), columns: Vec::new(), row_key: RowKey::None, secondary_uniques: Vec::new(), hidden: 0 })
         });
         if let Ok(description) = table {
             match column(&name, &mut row) {
@@ -119,7 +129,7 @@ pub async fn describe(side: Side, conn: &mut Conn, schema: &str) -> Result<HashM
             }
         }
     }
-    for (name, indexes) in unique_indexes(side, conn, schema).await? {
+    for (name, indexes) in indexes(side, conn, schema).await? {
         if let Some(table) = tables.get_mut(&name)
             && let Ok(description) = table
             && let Err(fault) = add_keys(description, indexes)
@@ -170,32 +180,41 @@ fn column(table: &TableName, row: &mut Row) -> Result<Column, Fault> {
     Ok(Column { name, kind, nullable, generated, collation, type_text })
 }
 
-/// An index's parts in order: the column (none for an expression) and the prefix length, if it is one.
-type Parts = Vec<(Option<String>, bool)>;
+/// Table, index, column, prefix length, whether equal values may repeat.
+type Part = (String, String, Option<String>, Option<u64>, u8);
 
-async fn unique_indexes(side: Side, conn: &mut Conn, schema: &str) -> Result<HashMap<TableName, Vec<(String, Parts)>>, Fault> {
-    let rows: Vec<(String, String, Option<String>, Option<u64>)> = conn
+struct Index {
+    name: String,
+    unique: bool,
+    /// In order: the column (none for an expression) and whether only a prefix of it counts.
+    parts: Vec<(Option<String>, bool)>,
+}
+
+async fn indexes(side: Side, conn: &mut Conn, schema: &str) -> Result<HashMap<TableName, Vec<Index>>, Fault> {
+    let rows: Vec<Part> = conn
         .query(format!(
-            "SELECT TABLE_NAME, INDEX_NAME, COLUMN_NAME, SUB_PART FROM information_schema.STATISTICS \
-             WHERE TABLE_SCHEMA={} AND NON_UNIQUE=0 ORDER BY TABLE_NAME, INDEX_NAME <> 'PRIMARY', INDEX_NAME, SEQ_IN_INDEX",
+            "SELECT TABLE_NAME, INDEX_NAME, COLUMN_NAME, SUB_PART, NON_UNIQUE FROM information_schema.STATISTICS \
+             WHERE TABLE_SCHEMA={} ORDER BY TABLE_NAME, INDEX_NAME <> 'PRIMARY', INDEX_NAME, SEQ_IN_INDEX",
             quoted(schema)
         ))
         .await
         .map_err(|error| diagnose(side, &error))?;
-    let mut indexes: HashMap<TableName, Vec<(String, Parts)>> = HashMap::new();
-    for (table, index, column, prefix) in rows {
+    let mut indexes: HashMap<TableName, Vec<Index>> = HashMap::new();
+    for (table, name, column, prefix, non_unique) in rows {
         let list = indexes.entry(TableName::new(schema, table)).or_default();
+        let part = (column, prefix.is_some());
         match list.last_mut() {
-            Some((name, parts)) if *name == index => parts.push((column, prefix.is_some())),
-            _ => list.push((index, vec![(column, prefix.is_some())])),
+            Some(index) if index.name == name => index.parts.push(part),
+            _ => list.push(Index { name, unique: non_unique == 0, parts: vec![part] }),
         }
     }
     Ok(indexes)
 }
 
 /// The primary key comes first, so the first whole NOT NULL unique key is the row key.
-fn add_keys(table: &mut Table, indexes: Vec<(String, Parts)>) -> Result<(), Fault> {
-    for (name, parts) in indexes {
+fn add_keys(table: &mut Table, indexes: Vec<Index>) -> Result<(), Fault> {
+    table.hidden = indexes.iter().flat_map(|index| &index.parts).filter(|(column, _)| column.is_none()).count();
+    for Index { name, parts, .. } in indexes.into_iter().filter(|index| index.unique) {
         let columns: Option<Vec<usize>> = parts
             .iter()
             .map(|(column, prefix)| {

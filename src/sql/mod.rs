@@ -8,6 +8,7 @@ pub mod dml;
 pub mod document;
 pub mod leaves;
 pub mod lexer;
+pub mod lift;
 pub mod literal;
 pub mod prepared;
 pub mod probe;

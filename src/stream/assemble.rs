@@ -31,7 +31,12 @@ use crate::sql::lexer::{self, Query, Xa};
 /// What a table id stands for until the next table map says otherwise.
 #[derive(Debug)]
 enum Mapped {
-    Ours { table: Arc<Table>, layout: Arc<Layout> },
+    /// `seen` is the layout without hidden columns, which some releases announce and then leave out of the rows.
+    Ours {
+        table: Arc<Table>,
+        layout: Arc<Layout>,
+        seen: Arc<Layout>,
+    },
     Ignored,
 }
 
@@ -202,18 +207,24 @@ impl Assembler {
         };
         let layout = layout.map_err(|error| Fault::new(Code::EventUnknown, format!("{name}: {error}")))?;
         layout.fits(table).map_err(|error| Fault::new(Code::SchemaMismatch, format!("{name}: {error}")))?;
-        Ok(Mapped::Ours { table: Arc::clone(table), layout })
+        let known = table.columns.len();
+        let seen = if layout.len() == known { Arc::clone(&layout) } else { Arc::new(layout.first(known)) };
+        Ok(Mapped::Ours { table: Arc::clone(table), layout, seen })
     }
 
     fn rows(&mut self, event: RowsEvent, end: u64, bytes: usize) -> Result<Option<StreamItem>, Fault> {
-        let (table, layout) = match self.maps.get(&event.table_id) {
-            Some(Mapped::Ours { table, layout }) => (Arc::clone(table), Arc::clone(layout)),
+        let (table, layout, seen) = match self.maps.get(&event.table_id) {
+            Some(Mapped::Ours { table, layout, seen }) => (Arc::clone(table), Arc::clone(layout), Arc::clone(seen)),
             Some(Mapped::Ignored) => return Ok(None),
             None => return Err(Fault::new(Code::EventDamaged, format!("rows of the unannounced table id {}", event.table_id))),
         };
-        if !event.full {
-            return Err(Fault::new(Code::PartialImage, format!("a change to {} leaves columns out", table.name)));
-        }
+        let layout = match event.columns {
+            Some(columns) if columns == layout.len() => layout,
+            Some(columns) if columns == seen.len() => seen,
+            Some(_) | None => {
+                return Err(Fault::new(Code::PartialImage, format!("a change to {} leaves columns out", table.name)));
+            }
+        };
         let changes =
             split(&event, &layout).map_err(|error| Fault::new(Code::EventDamaged, format!("{}: {error}", table.name)))?;
         let rows = Rows { table, changes, bytes, at: self.here(end) };
@@ -424,7 +435,7 @@ mod tests {
     }
 
     fn insert(full: bool) -> Event {
-        Event::Rows(RowsEvent { table_id: 1, kind: RowsKind::Insert, full, data: Arc::from([0, 9, 0, 8]) })
+        Event::Rows(RowsEvent { table_id: 1, kind: RowsKind::Insert, columns: full.then_some(1), data: Arc::from([0, 9, 0, 8]) })
     }
 
     const TINY: Wire = Wire::Integer { bytes: 1 };
@@ -490,7 +501,7 @@ mod tests {
         assert_eq!(code(stream.feed(framed(insert(true), 5))), Some(Code::EventDamaged), "no table map came before");
         assert_eq!(code(stream.feed(framed(map("t", TINY), 6))), None);
         assert_eq!(code(stream.feed(framed(insert(false), 7))), Some(Code::PartialImage));
-        let cut = Event::Rows(RowsEvent { table_id: 1, kind: RowsKind::Update, full: true, data: Arc::from([0, 9]) });
+        let cut = Event::Rows(RowsEvent { table_id: 1, kind: RowsKind::Update, columns: Some(1), data: Arc::from([0, 9]) });
         assert_eq!(code(stream.feed(framed(cut, 8))), Some(Code::EventDamaged));
     }
 

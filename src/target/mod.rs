@@ -4,8 +4,10 @@
 //! * [`prepared`]: which of the source's XA transactions are not decided.
 //! * [`writer`]: one transaction = rows + checkpoint.
 //! * [`chunk`]: one transaction = a chunk's rows + its line in the ledger.
+//! * [`long`]: statements that do not fit into one packet.
 
 pub mod chunk;
+pub mod long;
 pub mod prepared;
 pub mod state;
 pub mod writer;
@@ -15,6 +17,7 @@ use crate::fault::{Code, Fault, Side};
 use crate::model::table::TableName;
 use crate::sql::qualified;
 use crate::sql::statement::{Expect, Statement};
+use long::Sent;
 pub use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 
@@ -34,8 +37,9 @@ pub async fn run(conn: &mut Conn, statement: impl AsRef<[u8]>) -> Result<(), Fau
 
 /// Runs a row-writing statement and holds the server to what its events imply. Returns the rows that it counted.
 pub(crate) async fn execute(conn: &mut Conn, statement: &Statement) -> Result<u64, Fault> {
-    let affected = if statement.blanks > 0 { run_lax(conn, statement).await } else { run_counted(conn, &statement.text).await };
-    let affected = affected.map_err(|fault| fault.at(&statement.table))?;
+    let sent = if statement.blanks > 0 { run_lax(conn, statement).await } else { long::affect(conn, &statement.text).await };
+    let Sent { affected, variables } = sent.map_err(|fault| fault.at(&statement.table))?;
+    long::free(conn, variables).await?;
     match statement.expect {
         Expect::Any => Ok(affected),
         Expect::Exactly(count) if affected == count => Ok(affected),
@@ -52,11 +56,6 @@ pub(crate) async fn execute(conn: &mut Conn, statement: &Statement) -> Result<u6
     }
 }
 
-async fn run_counted(conn: &mut Conn, text: &[u8]) -> Result<u64, Fault> {
-    run(conn, text).await?;
-    Ok(conn.affected_rows())
-}
-
 /// "Data truncated for column …": what lax mode says of an ENUM's error value, once a cell.
 const TRUNCATED: u16 = 1265;
 /// "… is deprecated": says nothing about rows.
@@ -64,16 +63,16 @@ const DEPRECATED: [u16; 2] = [1287, 1681];
 
 /// In lax mode the server changes what it cannot store, and warns: every warning must be one of the blanks that we know of. The
 /// session is strict again afterwards, whatever happened.
-async fn run_lax(conn: &mut Conn, statement: &Statement) -> Result<u64, Fault> {
+async fn run_lax(conn: &mut Conn, statement: &Statement) -> Result<Sent, Fault> {
     run(conn, conn::LAX).await?;
-    let ran = run_counted(conn, &statement.text).await;
+    let ran = long::affect(conn, &statement.text).await;
     let warnings: Result<Vec<(String, u16, String)>, _> = conn.query("SHOW WARNINGS").await;
     run(conn, conn::STRICT).await?;
-    let affected = ran?;
+    let sent = ran?;
     let mut warnings = warnings.map_err(|error| diagnose(&error))?;
     warnings.retain(|(_, code, _)| !DEPRECATED.contains(code));
     if warnings.len() == statement.blanks && warnings.iter().all(|(_, code, _)| *code == TRUNCATED) {
-        return Ok(affected);
+        return Ok(sent);
     }
     let codes: std::collections::BTreeSet<u16> = warnings.iter().map(|(_, code, _)| *code).collect();
     let detail = format!(

@@ -64,6 +64,17 @@ impl Ferry {
         self.kept = Some(path);
     }
 
+    /// Runs `polarferry check` to its end: its exit code and its page.
+    pub async fn check(task: &Task) -> (i32, String) {
+        let directory = tempfile::Builder::new().prefix("ferry-").tempdir().expect("a temporary directory");
+        task.write(directory.path());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_polarferry"));
+        command.args(["check", "-c"]).arg(directory.path().join(task::FILE)).env_clear();
+        let output = tokio::task::spawn_blocking(move || command.output()).await.expect("a thread").expect("the check runs");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code().expect("an exit code"), text(&output.stdout))
+    }
+
     fn run(&mut self) {
         self.begun = self.log().len();
         let file = self.directory.path().join(task::FILE);
@@ -159,6 +170,15 @@ impl Ferry {
     pub fn signal(&self, name: &str) {
         let process = self.process.as_ref().expect("the daemon was started");
         process.signal(name).unwrap_or_else(|failure| panic!("{failure}"));
+    }
+
+    /// The most memory that it has had at once, in bytes, as the kernel counts it.
+    pub fn most_memory(&self) -> u64 {
+        let process = self.process.as_ref().expect("the daemon was started");
+        let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).expect("the daemon runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the kernel counts it");
+        let kib: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
+        kib * 1024
     }
 
     /// Kills it where it stands.

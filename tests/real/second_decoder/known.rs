@@ -122,6 +122,11 @@ pub const KNOWN: &[Known] = &[
         shows: workload::updates_partially,
     },
     Known {
+        what: "the ends of prepared XA transactions are unknown",
+        explains: |difference| matches!(difference, Unknown { ours: Ours { event: Read::XaPrepare, .. }, kind: XA_PREPARE }),
+        shows: ALWAYS,
+    },
+    Known {
         what: "STOP events are unknown",
         explains: |difference| matches!(difference, Unknown { ours: Ours { event: Read::Nothing, .. }, kind: STOP }),
         shows: ALWAYS,
@@ -130,6 +135,7 @@ pub const KNOWN: &[Known] = &[
 
 const STOP: u8 = 3;
 const ANONYMOUS_GTID: u8 = 34;
+const XA_PREPARE: u8 = 38;
 const PARTIAL_UPDATE: u8 = 39;
 
 fn refused_with(difference: &Difference<'_>, text: &str) -> bool {

@@ -37,6 +37,7 @@ pub enum Read {
     Rows { id: u64, kind: RowsKind, rows: Option<Rows> },
     Query { schema: String, sql: String },
     Commit,
+    XaPrepare,
     Rotate(String, u64),
     Nothing,
     Unsupported(String),
@@ -72,6 +73,8 @@ pub async fn read(server: &Server, file: &str) -> Vec<Ours> {
         match (&mut event, item) {
             (Read::Rows { rows, .. }, Ok(Some(StreamItem::Rows(found)))) => *rows = Some(found),
             (Read::Unsupported(_), Err(_)) => {}
+            // Rows of such a transaction come out with its decision.
+            (_, Ok(Some(StreamItem::Prepared(..) | StreamItem::Decided { .. }))) => {}
             (_, Ok(Some(StreamItem::Commit(commit)))) => {
                 let expected = match &event {
                     Read::Rotate(next, offset) => (next, *offset),
@@ -122,7 +125,7 @@ fn plain(framed: &Framed, tables: &HashMap<TableName, Arc<Table>>) -> Read {
         Event::Rows(rows) => Read::Rows { id: rows.table_id, kind: rows.kind, rows: None },
         Event::Query { schema, sql } => Read::Query { schema: schema.clone(), sql: sql.clone() },
         Event::Commit => Read::Commit,
-        Event::XaPrepare(_) => panic!("the workload has no XA transaction"),
+        Event::XaPrepare(_) => Read::XaPrepare,
         Event::Heartbeat | Event::Nothing => Read::Nothing,
         Event::Unsupported(what) => Read::Unsupported(what.clone()),
     }

@@ -102,6 +102,7 @@ const MANY: &str = "INSERT INTO narrow VALUES (1,1),(2,2),(3,3),(4,4),(5,5),(6,6
     BEGIN; INSERT INTO keyless VALUES (1, 'a'), (1, 'a'), (NULL, NULL); UPDATE narrow SET n = n + 1; \
     SAVEPOINT here; DELETE FROM wide; ROLLBACK TO here; DELETE FROM keyless LIMIT 1; UPDATE narrow SET id = id + 100 WHERE id < 4; COMMIT; \
     BEGIN; DELETE FROM narrow; ROLLBACK; \
+    XA START 'x'; INSERT INTO narrow VALUES (300, 1); XA END 'x'; XA PREPARE 'x'; XA COMMIT 'x'; \
     INSERT INTO narrow VALUES (1, 1) ON DUPLICATE KEY UPDATE n = 5; INSERT INTO narrow VALUES (1, 1) ON DUPLICATE KEY UPDATE n = 5; \
     REPLACE INTO narrow VALUES (1, 9); FLUSH BINARY LOGS; UPDATE keyless SET s = NULL; DELETE FROM wide WHERE id % 2";
 
