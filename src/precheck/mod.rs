@@ -48,7 +48,12 @@ impl Item {
     }
 
     fn of_fault(name: &'static str, fault: &Fault) -> Self {
-        Self::fail(name, fault.detail.clone(), fault.code.remedy())
+        // The code's own remedy speaks of attempts to come, and a precheck makes one.
+        let remedy = match fault.code {
+            Code::ConnectionLost(_) => "check host and port, the firewalls and security groups between, and that the server runs",
+            code => code.remedy(),
+        };
+        Self::fail(name, fault.detail.clone(), remedy)
     }
 }
 
@@ -65,7 +70,7 @@ pub struct Wish<'a> {
 pub async fn examine(source: &Endpoint, target: &Endpoint, wish: &Wish<'_>) -> Vec<Item> {
     let mut items = Vec::new();
     let from = source::examine(source, wish, &mut items).await;
-    let to = target::examine(target, wish, from.as_ref().map(|from| &from.facts), &mut items).await;
+    let to = target::examine(target, wish, from.as_ref(), &mut items).await;
     if let (Some(mut from), Some(mut to)) = (from, to) {
         tables::examine(&mut from, &mut to, wish, &mut items).await;
     }

@@ -5,7 +5,7 @@ use crate::conn::{Endpoint, Purpose};
 use crate::fault::{Code, Fault, Side};
 use crate::source::catalog::Listed;
 use crate::source::facts::{self, Facts};
-use crate::source::{self, Conn, catalog};
+use crate::source::{self, Conn, binlog, catalog};
 
 /// What the table checks go on with.
 pub struct Found {
@@ -110,20 +110,48 @@ async fn replica(facts: &Facts, conn: &mut Conn, wish: &Wish<'_>, items: &mut Ve
     }
     let slave = "GRANT REPLICATION SLAVE ON *.* TO the source account";
     match facts::replicas(facts, conn).await {
-        Ok(ids) if ids.contains(&u64::from(wish.server_id)) || facts.server_id == u64::from(wish.server_id) => {
-            let detail = format!("server_id {} is in use at the source", wish.server_id);
-            items.push(Item::warn(
-                "source.server_id",
-                detail,
-                "unless that is this task's own former connection, set another task.server_id",
-            ));
-        }
-        Ok(_) => items.push(Item::pass("source.server_id", format!("{} is free", wish.server_id))),
+        Ok(replicas) => items.push(server_id(facts, &replicas, wish.server_id)),
         Err(fault) if matches!(fault.code, Code::PrivilegeMissing(_)) => {
             items.push(Item::fail("source.replication_slave", fault.detail, slave));
         }
         Err(fault) => {
-            items.push(Item::warn("source.server_id", fault.detail, "make sure that no other replica uses task.server_id"))
+            let detail = format!("the source's list of replicas cannot be read ({})", fault.detail);
+            items.push(Item::warn("source.server_id", detail, "make sure that no other replica uses task.server_id"));
         }
+    }
+}
+
+/// Two replicas with one id end each other's connections. Our own former connection may still be there for a moment after a crash.
+fn server_id(facts: &Facts, replicas: &[(u64, Option<String>)], wished: u32) -> Item {
+    let remedy = "set another task.server_id: replicas with one id end each other's connections";
+    if facts.server_id == u64::from(wished) {
+        return Item::fail("source.server_id", format!("{wished} is the source's own"), remedy);
+    }
+    let own = binlog::replica_uuid(wished);
+    match replicas.iter().find(|(id, _)| *id == u64::from(wished)) {
+        None => Item::pass("source.server_id", format!("{wished} is free")),
+        Some((_, Some(uuid))) if *uuid == own => Item::warn(
+            "source.server_id",
+            format!("{wished} is in use by a polarferry"),
+            "unless that is this task's own former connection, set another task.server_id",
+        ),
+        Some(_) => Item::fail("source.server_id", format!("{wished} is in use by another replica of the source"), remedy),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::precheck::Outcome;
+
+    #[test]
+    fn an_id_of_another_replica_is_refused_and_our_own_is_not() {
+        let facts = Facts { server_id: 1, ..Facts::default() };
+        let outcome = |replicas: &[(u64, Option<String>)], wished| server_id(&facts, replicas, wished).outcome;
+        assert_eq!(outcome(&[(7, None)], 8), Outcome::Pass);
+        assert_eq!(outcome(&[(8, Some(binlog::replica_uuid(8)))], 8), Outcome::Warn);
+        assert_eq!(outcome(&[(8, Some("another".to_owned()))], 8), Outcome::Fail);
+        assert_eq!(outcome(&[(8, None)], 8), Outcome::Fail);
+        assert_eq!(outcome(&[], 1), Outcome::Fail);
     }
 }

@@ -6,7 +6,7 @@ use super::source::Found as Source;
 use super::target::Found as Target;
 use super::{Item, Wish};
 use crate::fault::{Code, Fault, Side};
-use crate::model::table::TableName;
+use crate::model::table::{RowKey, TableName};
 use crate::source::catalog;
 use crate::source::facts;
 use crate::{source, target};
@@ -83,6 +83,11 @@ async fn on_source(from: &mut Source, wish: &Wish<'_>, items: &mut Vec<Item>) ->
                 "GRANT LOCK TABLES on the schema to the source account, add a primary key, or exclude the tables",
             ),
         });
+    }
+    let views: Vec<String> =
+        catalog::views(Side::Source, &mut from.conn, wish.selection).await?.iter().map(ToString::to_string).collect();
+    if !views.is_empty() {
+        items.push(Item::warn("source.views", name_some(&views), "views are not carried: create them on the target by hand"));
     }
     cascades(from, wish, items).await
 }
@@ -167,15 +172,68 @@ async fn on_target(from: &mut Source, to: &mut Target, wish: &Wish<'_>, items: &
         .map(|listed| listed.name.clone())
         .filter(|name| from.tables.iter().any(|source| source.name == *name))
         .collect();
+    let views: Vec<String> = catalog::views(Side::Target, &mut to.conn, wish.selection)
+        .await?
+        .into_iter()
+        .filter(|view| from.tables.iter().any(|source| source.name == *view))
+        .map(|view| view.to_string())
+        .collect();
+    if !views.is_empty() {
+        let remedy = "drop them until the cutover, or exclude the tables";
+        items.push(Item::fail("target.views", format!("views with the names of tables: {}", name_some(&views)), remedy));
+    }
+    if to.facts.requires_primary_keys && wish.migrate.schema() {
+        primary_keys(from, &there, wish, items).await?;
+    }
     let different = differences(from, to, &shared).await?;
     if !different.is_empty() {
         items.push(Item::fail("target.definitions", name_some(&different), Code::SchemaMismatch.remedy()));
     }
-    if target::has_triggers(&mut to.conn, &there.iter().map(|listed| listed.name.clone()).collect::<Vec<_>>()).await? {
+    triggers(to, &shared, items).await
+}
+
+/// Tables that the target would refuse to create.
+async fn primary_keys(from: &mut Source, there: &[catalog::Listed], wish: &Wish<'_>, items: &mut Vec<Item>) -> Result<(), Fault> {
+    let schemas: BTreeSet<String> = from.tables.iter().map(|listed| listed.name.schema.clone()).collect();
+    let mut found = Vec::new();
+    for schema in &schemas {
+        for (name, described) in catalog::describe(Side::Source, &mut from.conn, schema).await? {
+            let created = from.tables.iter().any(|listed| listed.name == name) && !there.iter().any(|listed| listed.name == name);
+            let primary = |key: &RowKey| matches!(key, RowKey::Key(key) if key.name == "PRIMARY");
+            if created
+                && wish.selection.includes(&name.schema, &name.table)
+                && described.is_ok_and(|table| !primary(&table.row_key))
+            {
+                found.push(name.to_string());
+            }
+        }
+    }
+    found.sort();
+    items.push(Item::demand(
+        "target.primary_keys",
+        found.is_empty(),
+        describe_list(&found, "every table that is created has one"),
+        "the target has sql_require_primary_key=ON: switch it off until the cutover, add keys at the source, or exclude the tables",
+    ));
+    Ok(())
+}
+
+/// A trigger would write a second time what the source's own has written.
+async fn triggers(to: &mut Target, shared: &[TableName], items: &mut Vec<Item>) -> Result<(), Fault> {
+    let blind: BTreeSet<&str> =
+        shared.iter().map(|name| name.schema.as_str()).filter(|schema| !to.grants.hold("TRIGGER", schema)).collect();
+    if target::has_triggers(&mut to.conn, shared).await? {
         items.push(Item::fail(
             "target.triggers",
             "selected tables have triggers on the target",
             "drop them until the cutover: their effects arrive from the source as rows",
+        ));
+    } else if !blind.is_empty() && !to.grants.roles {
+        let schemas: Vec<String> = blind.into_iter().map(str::to_owned).collect();
+        items.push(Item::fail(
+            "target.triggers",
+            format!("whether the tables that are there have triggers cannot be seen: {}", name_some(&schemas)),
+            "GRANT TRIGGER on the schema to the target account, or drop the tables so that they are created",
         ));
     }
     Ok(())

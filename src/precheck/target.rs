@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use super::source::Found as Source;
 use super::{Item, Wish};
 use crate::conn::{Endpoint, Purpose};
 use crate::fault::{Fault, Side};
 use crate::source::facts::{self, Facts};
+use crate::target::long::LEAST;
 use crate::target::{self, Conn};
 
 /// What the table checks go on with.
@@ -13,12 +15,17 @@ pub struct Found {
     pub conn: Conn,
     /// The task has a checkpoint: it is being resumed.
     pub resumed: bool,
+    pub facts: Facts,
+    pub grants: Grants,
 }
 
 /// What is asked for on every schema that is written.
 const NEEDED: [&str; 8] = ["SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "ALTER", "INDEX", "REFERENCES"];
+/// What is asked for on our own schema.
+const NEEDED_ON_OURS: [&str; 5] = ["SELECT", "INSERT", "UPDATE", "DELETE", "CREATE"];
+const OURS: &str = "polarferry";
 
-pub async fn examine(endpoint: &Endpoint, wish: &Wish<'_>, source: Option<&Facts>, items: &mut Vec<Item>) -> Option<Found> {
+pub async fn examine(endpoint: &Endpoint, wish: &Wish<'_>, source: Option<&Source>, items: &mut Vec<Item>) -> Option<Found> {
     let reached = async {
         let mut conn = target::connect(endpoint, Purpose::Catalog).await?;
         let facts = facts::read(Side::Target, &mut conn).await?;
@@ -42,38 +49,75 @@ pub async fn examine(endpoint: &Endpoint, wish: &Wish<'_>, source: Option<&Facts
         if facts.read_only { "read-only" } else { "read-write" },
         "use the cluster's primary endpoint",
     ));
-    privileges(&grants, items);
+    let grants = Grants::read(&grants);
     if let Some(source) = source {
-        against_source(source, &facts, items);
+        let schemas = source.tables.iter().map(|listed| listed.name.schema.as_str()).collect();
+        items.push(privileges(&grants, &schemas));
+        against_source(&source.facts, &facts, items);
     }
-    Some(Found { conn, resumed })
+    Some(Found { conn, resumed, facts, grants })
 }
 
-fn privileges(grants: &[String], items: &mut Vec<Item>) {
-    let (held, roles) = read_grants(grants);
-    let missing: Vec<&str> =
-        NEEDED.into_iter().filter(|needed| !held.contains(*needed) && !held.contains("ALL PRIVILEGES")).collect();
-    let remedy = format!("GRANT {} ON *.* TO the target account, or on polarferry.* and on each schema", NEEDED.join(", "));
-    items.push(match (missing.is_empty(), roles) {
+fn privileges(grants: &Grants, schemas: &BTreeSet<&str>) -> Item {
+    let ours = (OURS, &NEEDED_ON_OURS[..]);
+    let needed = schemas.iter().map(|schema| (*schema, &NEEDED[..])).chain([ours]);
+    let lacking: Vec<String> = needed
+        .filter_map(|(schema, needed)| {
+            let missing: Vec<&str> = needed.iter().copied().filter(|needed| !grants.hold(needed, schema)).collect();
+            (!missing.is_empty()).then(|| format!("{} on {schema}.*", missing.join(", ")))
+        })
+        .collect();
+    let remedy = format!("GRANT {} ON {OURS}.* and on each selected schema to the target account", NEEDED.join(", "));
+    match (lacking.is_empty(), grants.roles) {
         (true, _) => Item::pass("target.privileges", "data and table rights"),
-        (false, true) => Item::warn("target.privileges", format!("{} come by a role, if at all", missing.join(", ")), remedy),
-        (false, false) => Item::fail("target.privileges", format!("missing: {}", missing.join(", ")), remedy),
-    });
+        (false, true) => Item::warn("target.privileges", format!("by a role, if at all: {}", lacking.join("; ")), remedy),
+        (false, false) => Item::fail("target.privileges", format!("missing: {}", lacking.join("; ")), remedy),
+    }
 }
 
-/// The privileges that are granted on everything or on some schema, and whether roles are granted, too. Which schema is not
-/// compared: a grant that is too narrow shows when the schema is created, before any row is written.
-fn read_grants(grants: &[String]) -> (BTreeSet<String>, bool) {
-    let mut held = BTreeSet::new();
-    let mut roles = false;
-    for grant in grants {
-        let Some(rest) = grant.strip_prefix("GRANT ") else { continue };
-        match rest.split_once(" ON ") {
-            Some((list, _)) => held.extend(list.split(',').map(|name| name.trim().to_ascii_uppercase())),
-            None => roles = true,
+/// What the account may do on whole schemas, as `SHOW GRANTS` says it. Rights on single tables create none and do not count.
+#[derive(Debug, Default)]
+pub struct Grants {
+    /// The scope, a pattern as LIKE has it, and the privileges.
+    on: Vec<(String, BTreeSet<String>)>,
+    /// Roles are granted, too; what they hold is not looked at.
+    pub roles: bool,
+}
+
+impl Grants {
+    fn read(lines: &[String]) -> Self {
+        let mut grants = Self::default();
+        for line in lines {
+            let Some(rest) = line.strip_prefix("GRANT ") else { continue };
+            let Some((list, rest)) = rest.split_once(" ON ") else {
+                grants.roles = true;
+                continue;
+            };
+            let Some((scope, _)) = rest.split_once(" TO ") else { continue };
+            let Some(schema) = scope.strip_suffix(".*") else { continue };
+            let schema = if schema == "*" { "%".to_owned() } else { schema.trim_matches('`').replace("``", "`") };
+            grants.on.push((schema, list.split(',').map(|name| name.trim().to_ascii_uppercase()).collect()));
         }
+        grants
     }
-    (held, roles)
+
+    pub fn hold(&self, privilege: &str, schema: &str) -> bool {
+        let holds = |names: &BTreeSet<String>| names.contains(privilege) || names.contains("ALL PRIVILEGES");
+        self.on.iter().any(|(scope, names)| holds(names) && like(scope.as_bytes(), schema.as_bytes()))
+    }
+}
+
+/// SQL's LIKE, byte for byte: `%` is any run, `_` any one, a backslash takes the next as it is.
+fn like(pattern: &[u8], text: &[u8]) -> bool {
+    match pattern.split_first() {
+        None => text.is_empty(),
+        Some((b'%', rest)) => (0..=text.len()).any(|at| text.get(at..).is_some_and(|tail| like(rest, tail))),
+        Some((b'_', rest)) => text.split_first().is_some_and(|(_, tail)| like(rest, tail)),
+        Some((b'\\', rest)) if !rest.is_empty() => {
+            rest.first() == text.first() && like(rest.get(1..).unwrap_or(&[]), text.get(1..).unwrap_or(&[]))
+        }
+        Some((byte, rest)) => text.first() == Some(byte) && like(rest, text.get(1..).unwrap_or(&[])),
+    }
 }
 
 fn against_source(source: &Facts, target: &Facts, items: &mut Vec<Item>) {
@@ -102,13 +146,18 @@ fn against_source(source: &Facts, target: &Facts, items: &mut Vec<Item>) {
             "names would not match: use a target with the source's setting",
         ));
     }
-    if target.max_allowed_packet < source.max_allowed_packet {
-        let detail =
-            format!("max_allowed_packet is {} here, {} on the source", target.max_allowed_packet, source.max_allowed_packet);
+    let detail = format!("max_allowed_packet is {} here, {} on the source", target.max_allowed_packet, source.max_allowed_packet);
+    if target.max_allowed_packet < LEAST {
+        items.push(Item::fail(
+            "target.max_allowed_packet",
+            detail,
+            format!("at least {LEAST} is needed; raise it to the source's"),
+        ));
+    } else if target.max_allowed_packet < source.max_allowed_packet {
         items.push(Item::warn(
             "target.max_allowed_packet",
             detail,
-            "raise it to the source's: a row larger than it would stop the task",
+            "raise it to the source's: a value larger than it would stop the task",
         ));
     }
 }
@@ -122,9 +171,22 @@ mod tests {
         let grants = [
             "GRANT SELECT, INSERT, RELOAD ON *.* TO `u`@`%`".to_owned(),
             "GRANT ALL PRIVILEGES ON `shop`.* TO `u`@`%`".to_owned(),
+            "GRANT INDEX ON `my\\_shop`.* TO `u`@`%`".to_owned(),
+            "GRANT ALTER ON `shop_`.* TO `u`@`%`".to_owned(),
+            "GRANT DELETE ON `shop`.`t` TO `u`@`%`".to_owned(),
             "GRANT `writer`@`%` TO `u`@`%`".to_owned(),
         ];
-        let (held, roles) = read_grants(&grants);
-        assert!(held.contains("INSERT") && held.contains("ALL PRIVILEGES") && roles);
+        let grants = Grants::read(&grants);
+        assert!(grants.roles);
+        assert!(grants.hold("INSERT", "other") && grants.hold("CREATE", "shop") && !grants.hold("CREATE", "other"));
+        assert!(grants.hold("INDEX", "my_shop") && !grants.hold("INDEX", "my-shop"), "an escaped underscore is one");
+        assert!(grants.hold("ALTER", "shop1") && !grants.hold("ALTER", "shop12") && !grants.hold("DELETE", "shop"));
+    }
+
+    #[test]
+    fn what_is_missing_is_named_with_its_schema() {
+        let everything = "GRANT ALL PRIVILEGES ON `shop`.* TO `u`@`%`".to_owned();
+        let item = privileges(&Grants::read(&[everything]), &BTreeSet::from(["shop"]));
+        assert_eq!(item.detail, "missing: SELECT, INSERT, UPDATE, DELETE, CREATE on polarferry.*");
     }
 }

@@ -26,6 +26,8 @@ pub struct Facts {
     pub read_only: bool,
     pub lower_case_table_names: u64,
     pub max_allowed_packet: u64,
+    /// No table without a primary key can be created.
+    pub requires_primary_keys: bool,
 }
 
 impl Facts {
@@ -60,6 +62,7 @@ impl Facts {
             "binlog_order_commits" => self.order_commits = on,
             "read_only" | "super_read_only" | "innodb_read_only" => self.read_only |= on,
             "lower_case_table_names" => self.lower_case_table_names = value.parse().unwrap_or(0),
+            "sql_require_primary_key" => self.requires_primary_keys = on,
             "max_allowed_packet" => self.max_allowed_packet = value.parse().unwrap_or(0),
             _ => {}
         }
@@ -72,7 +75,7 @@ pub async fn read(side: Side, conn: &mut Conn) -> Result<Facts, Fault> {
         .query(
             "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version','server_uuid','server_id','log_bin','binlog_format',\
              'binlog_row_image','binlog_row_value_options','gtid_mode','binlog_order_commits','read_only','super_read_only',\
-             'innodb_read_only','lower_case_table_names','max_allowed_packet')",
+             'innodb_read_only','lower_case_table_names','max_allowed_packet','sql_require_primary_key')",
         )
         .await
         .map_err(|error| diagnose(side, &error))?;
@@ -115,11 +118,12 @@ fn parse_gtids(text: &str) -> Result<GtidSet, Fault> {
     GtidSet::parse(text).map_err(|error| Fault::new(Code::ServerError(Side::Source), error.to_string()))
 }
 
-/// The server ids of the replicas that are registered now; needs REPLICATION SLAVE.
-pub async fn replicas(facts: &Facts, conn: &mut Conn) -> Result<Vec<u64>, Fault> {
+/// The server ids of the replicas that are registered now, with their UUIDs as far as they gave one; needs REPLICATION SLAVE.
+pub async fn replicas(facts: &Facts, conn: &mut Conn) -> Result<Vec<(u64, Option<String>)>, Fault> {
     let statement = if (facts.major, facts.minor) >= (8, 2) { "SHOW REPLICAS" } else { "SHOW SLAVE HOSTS" };
     let rows: Vec<Row> = conn.query(statement).await.map_err(|error| diagnose(Side::Source, &error))?;
-    Ok(rows.iter().filter_map(|row| row.get_opt::<u64, _>(0)?.ok()).collect())
+    let uuid = |row: &Row| row.get_opt::<String, _>(4)?.ok();
+    Ok(rows.iter().filter_map(|row| Some((row.get_opt::<u64, _>(0)?.ok()?, uuid(row)))).collect())
 }
 
 /// Whether what foreign keys do by themselves (CASCADE, SET NULL) is in the binary log: from 9.6 on, unless switched off.

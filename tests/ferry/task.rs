@@ -33,12 +33,18 @@ pub struct End {
     pub port: u16,
     pub user: String,
     pub password: String,
+    /// As it stands in the file.
+    pub tls: String,
 }
 
 impl Task {
     pub fn new(source: &Server, target: &Server, include: &[&str]) -> Self {
-        let end =
-            |server: &Server, password: &str| End { port: server.port(), user: USER.to_owned(), password: password.to_owned() };
+        let end = |server: &Server, password: &str| End {
+            port: server.port(),
+            user: USER.to_owned(),
+            password: password.to_owned(),
+            tls: "{ mode = \"disabled\" }".to_owned(),
+        };
         Self {
             name: "voyage".to_owned(),
             server_id: unique_id(),
@@ -63,8 +69,8 @@ impl Task {
             secret(&password, &end.password);
             write!(
                 text,
-                "[{name}]\nhost = \"127.0.0.1\"\nport = {}\nuser = {:?}\npassword_file = {password:?}\ntls = {{ mode = \"disabled\" }}\n",
-                end.port, end.user
+                "[{name}]\nhost = \"127.0.0.1\"\nport = {}\nuser = {:?}\npassword_file = {password:?}\ntls = {}\n",
+                end.port, end.user, end.tls
             )
             .expect("a String takes any text");
         }

@@ -2,8 +2,10 @@
 //! with nothing written on the target?
 
 use super::pair::{Pair, Route};
-use crate::ferry::{Ferry, PASSWORD_AT_SOURCE, PASSWORD_AT_TARGET, Task};
-use crate::lab::{Options, Server, create_account};
+use crate::ferry::{Ferry, PASSWORD_AT_SOURCE, PASSWORD_AT_TARGET, Task, USER};
+use crate::lab::{Options, Server, create_account, free_port, last_lines};
+use mysql_async::BinlogStreamRequest;
+use mysql_async::prelude::Queryable;
 
 /// Failed precheck.
 const DATA: &[i32] = &[65];
@@ -18,6 +20,9 @@ const TABLE: &str = "CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY K
 /// each of `words`, however they are cased.
 async fn assert_refused(pair: &Pair, task: &Task, codes: &[i32], words: &[&str]) {
     let before = databases(&pair.target).await;
+    if !codes.contains(&78) {
+        assert_not_ready(task, words).await;
+    }
     let mut ferry = Ferry::start(task);
     let code = ferry.wait_end().await;
     let said = ferry.last_words();
@@ -32,6 +37,22 @@ async fn assert_refused(pair: &Pair, task: &Task, codes: &[i32], words: &[&str])
         assert!(!ferry.log().contains(password), "a password in the log");
     }
     assert_eq!(databases(&pair.target).await, before, "written on the target");
+}
+
+/// `polarferry check` says the same, on a terminal of 80 columns.
+async fn assert_not_ready(task: &Task, words: &[&str]) {
+    let (code, page) = Ferry::check(task).await;
+    println!("{}", last_lines(&page, 60));
+    assert_eq!(code, 65, "{page}");
+    assert!(page.lines().all(|line| line.chars().count() <= 80), "wider than a terminal:\n{page}");
+    let failed: String = page.split("\n").skip_while(|line| !line.starts_with("fail")).collect::<Vec<_>>().join(" ");
+    let said = failed.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+    assert!(said.contains("remedy: "), "no remedy:\n{page}");
+    // A name that is longer than a line is cut.
+    let squeezed = said.replace(' ', "");
+    for word in words {
+        assert!(squeezed.contains(&word.to_lowercase().replace(' ', "")), "no {word:?} in:\n{page}");
+    }
 }
 
 async fn databases(server: &Server) -> Vec<String> {
@@ -164,4 +185,160 @@ async fn a_target_table_that_compares_or_holds_unique_otherwise_is_refused() {
             .await;
         assert_refused(&pair, &pair.task(&["shop.names"]), DATA, &["shop.names", word]).await;
     }
+}
+
+/// What an operator grants when one word was forgotten.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_forgotten_privilege_is_named() {
+    let pair = pair().await;
+    let without =
+        |all: &[&'static str], one: &str| all.iter().copied().filter(|name| *name != one).collect::<Vec<_>>().join(", ");
+    let source = ["SELECT", "REPLICATION SLAVE", "REPLICATION CLIENT", "SHOW VIEW"];
+    for (number, privilege) in ["SELECT", "REPLICATION SLAVE", "REPLICATION CLIENT"].into_iter().enumerate() {
+        let user = format!("poor{number}");
+        create_account(&pair.source, &user, "p", &without(&source, privilege), "*.*").await;
+        let mut task = pair.task(&["shop.*"]);
+        (task.source.user, task.source.password) = (user, "p".to_owned());
+        assert_refused(&pair, &task, DATA, &["source", privilege]).await;
+    }
+    let target = ["SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "ALTER", "INDEX", "REFERENCES", "DROP"];
+    for (number, privilege) in target.into_iter().filter(|name| *name != "DROP").enumerate() {
+        let user = format!("poor{number}");
+        create_account(&pair.target, &user, "p", &without(&target, privilege), "*.*").await;
+        let mut task = pair.task(&["shop.*"]);
+        (task.target.user, task.target.password) = (user, "p".to_owned());
+        assert_not_ready(&task, &["target.privileges", privilege, "on shop.*"]).await;
+    }
+    // The state's own database is easily forgotten.
+    create_account(&pair.target, "narrow", "p", &target.join(", "), "shop.*").await;
+    let mut task = pair.task(&["shop.*"]);
+    (task.target.user, task.target.password) = ("narrow".to_owned(), "p".to_owned());
+    assert_refused(&pair, &task, DATA, &["target.privileges", "on polarferry.*"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_in_the_way_on_the_target_is_named() {
+    let pair = pair().await;
+    const SAME: &str = "CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY, n INT)";
+    const GONE: &str = "DROP DATABASE shop";
+    for (prepare, undo, words) in [
+        (
+            "SET GLOBAL super_read_only = ON".to_owned(),
+            "SET GLOBAL super_read_only = OFF, read_only = OFF",
+            &["target.writable", "primary endpoint"][..],
+        ),
+        (
+            "SET GLOBAL max_allowed_packet = 1048576".to_owned(),
+            "SET GLOBAL max_allowed_packet = 67108864",
+            &["target.max_allowed_packet", "1048576"],
+        ),
+        (
+            "CREATE DATABASE shop; CREATE VIEW shop.t AS SELECT 1 AS id, 2 AS n".to_owned(),
+            GONE,
+            &["target.views", "shop.t", "drop"],
+        ),
+        (
+            format!("{SAME}; CREATE TRIGGER shop.x BEFORE INSERT ON shop.t FOR EACH ROW SET NEW.n = 0"),
+            GONE,
+            &["target.triggers", "drop them until the cutover"],
+        ),
+        (
+            "CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY, n BIGINT UNSIGNED)".to_owned(),
+            GONE,
+            &["target.definitions", "shop.t", "column n"],
+        ),
+        (
+            "CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY)".to_owned(),
+            GONE,
+            &["target.definitions", "shop.t", "1 columns here, 2 there"],
+        ),
+    ] {
+        pair.target.exec(prepare).await;
+        assert_refused(&pair, &pair.task(&["shop.*"]), DATA, words).await;
+        pair.target.exec(undo).await;
+    }
+
+    // Triggers that the account may not see.
+    let rights = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, REFERENCES, DROP";
+    create_account(&pair.target, "blind", "p", rights, "*.*").await;
+    let mut task = pair.task(&["shop.*"]);
+    (task.target.user, task.target.password) = ("blind".to_owned(), "p".to_owned());
+    pair.target.exec(SAME).await;
+    assert_refused(&pair, &task, DATA, &["target.triggers", "GRANT TRIGGER"]).await;
+    pair.target.exec(GONE).await;
+
+    pair.source.exec("CREATE TABLE shop.unique_only (n INT NOT NULL UNIQUE)").await;
+    pair.target.exec("SET GLOBAL sql_require_primary_key = ON").await;
+    let words = ["target.primary_keys", "shop.unique_only", "sql_require_primary_key"];
+    assert_refused(&pair, &pair.task(&["shop.*"]), DATA, &words).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_is_a_reader_or_has_such_a_replica_is_refused() {
+    let pair = pair().await;
+    pair.source.exec("SET GLOBAL read_only = ON").await;
+    assert_refused(&pair, &pair.task(&["shop.*"]), DATA, &["source.writer", "writer endpoint"]).await;
+    pair.source.exec("SET GLOBAL read_only = OFF").await;
+
+    let mut task = pair.task(&["shop.*"]);
+    let mut other = pair.source.root().await;
+    other.query_drop("SET @slave_uuid = '3e11fa47-71ca-11e1-9e33-c80aa9429562'").await.expect("a session");
+    let stream = other.get_binlog_stream(BinlogStreamRequest::new(task.server_id)).await.expect("a replica");
+    let id = task.server_id.to_string();
+    assert_refused(&pair, &task, DATA, &["source.server_id", &id, "another replica", "task.server_id"]).await;
+    drop(stream);
+    task.server_id = pair.source.server_id();
+    assert_refused(&pair, &task, DATA, &["source.server_id", "the source's own", "task.server_id"]).await;
+
+    // Views are no obstacle, and are said.
+    pair.source.exec("CREATE VIEW shop.seen AS SELECT * FROM shop.t").await;
+    let (code, page) = Ferry::check(&pair.task(&["shop.*"])).await;
+    assert_eq!(code, 0, "{page}");
+    assert!(page.contains("source.views") && page.contains("shop.seen"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_in_another_case_are_refused() {
+    let route = Route::V57_TO_V80;
+    let pair = Pair::start_with(route, route.source_options().arg("--lower-case-table-names=1"), false).await;
+    pair.source.exec(TABLE).await;
+    let words = ["target.lower_case_table_names", "is 0 here, 1 on the source"];
+    assert_refused(&pair, &pair.task(&["shop.*"]), DATA, &words).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_cannot_be_trusted_or_demands_tls_is_refused() {
+    let pair = Pair::start(Route::V97).await;
+    pair.source.exec(TABLE).await;
+    let mut task = pair.task(&["shop.*"]);
+    let ca = pair.source.data().join("ca.pem");
+    task.source.tls = format!("{{ mode = \"verify-identity\", ca = {ca:?} }}");
+    assert_refused(&pair, &task, CONFIGURATION, &["source-tls", "certificate", "tls.ca"]).await;
+    assert_not_ready(&task, &["source.connection", "certificate", "tls.ca"]).await;
+
+    pair.target.exec(format!("ALTER USER '{USER}'@'%' REQUIRE SSL")).await;
+    let plain = pair.task(&["shop.*"]);
+    assert_refused(&pair, &plain, CONFIGURATION, &["target-login", "1045", "TLS"]).await;
+    // From here on only TLS gets in, not even root without it.
+    pair.source.exec("SET GLOBAL require_secure_transport = ON").await;
+    assert_refused(&pair, &plain, CONFIGURATION, &["source-tls", "require_secure_transport", "tls.mode"]).await;
+    assert_not_ready(&plain, &["source.connection", "require_secure_transport", "tls.mode"]).await;
+}
+
+/// `run` keeps trying; `check` says it at once, or after the ten seconds that a server has.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_cannot_be_reached_is_named() {
+    let pair = pair().await;
+    // This server is too old to agree on a cipher.
+    let mut task = pair.task(&["shop.*"]);
+    task.target.tls = "{ mode = \"required\" }".to_owned();
+    assert_refused(&pair, &task, CONFIGURATION, &["target-tls", "shares no TLS version or cipher", "tls.mode"]).await;
+    let mut task = pair.task(&["shop.*"]);
+    task.source.port = free_port().expect("a port");
+    assert_not_ready(&task, &["source.connection", "refused", "source 127.0.0.1", "check host and port"]).await;
+    // Connections to it open, and nobody ever speaks.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let mut task = pair.task(&["shop.*"]);
+    task.target.port = silent.local_addr().expect("its address").port();
+    assert_not_ready(&task, &["target.connection", "no answer within 10 s", "check host and port"]).await;
 }
