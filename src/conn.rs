@@ -7,6 +7,8 @@
 //! * `time_zone='+00:00'`: TIMESTAMP as UTC, without a hole or a double hour;
 //! * an explicit `sql_mode`: strict, so that nothing is cut or rounded silently, but with zero dates, invalid dates and `id = 0` as
 //!   they are stored;
+//! * `autocommit=1` and no limit on rows, so that every read sees the present and all of it;
+//! * on the source REPEATABLE READ (a row that may yet be rolled back is not read) and no limit on time;
 //! * on the target `foreign_key_checks=0` (the source has checked) and READ COMMITTED (no gap locks between chunks and batches).
 //!
 //! TLS: `required` encrypts without checking who answers; the verifying modes check. A server without TLS is refused in all of
@@ -118,8 +120,16 @@ const KEEPALIVE: Duration = Duration::from_secs(20);
 pub const STRICT: &str = "SET sql_mode='NO_AUTO_VALUE_ON_ZERO,STRICT_ALL_TABLES,STRICT_TRANS_TABLES,ALLOW_INVALID_DATES'";
 /// For the one value that strict mode refuses although the source holds it: the error value of an ENUM.
 pub const LAX: &str = "SET sql_mode='NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES'";
-const COMMON: &str = "SET time_zone='+00:00', net_read_timeout=600, net_write_timeout=600, wait_timeout=28800";
-const TARGET: &str = "SET foreign_key_checks=0, unique_checks=1, range_optimizer_max_mem_size=0, innodb_lock_wait_timeout=20";
+/// The largest `sql_select_limit`, which is none; `DEFAULT` would be the server's own setting.
+const COMMON: &str = "SET time_zone='+00:00', net_read_timeout=600, net_write_timeout=600, wait_timeout=28800, autocommit=1, \
+                      completion_type=0, sql_safe_updates=0, sql_big_selects=1, sql_select_limit=18446744073709551615";
+/// A server too old to know the second one is named by the precheck.
+const SOURCE: [&str; 2] =
+    ["SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", "/*!50708 SET SESSION max_execution_time=0 */"];
+const TARGET: [&str; 2] = [
+    "SET foreign_key_checks=0, unique_checks=1, range_optimizer_max_mem_size=0, innodb_lock_wait_timeout=20",
+    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+];
 
 fn ssl(side: Side, tls: &Tls) -> Result<Option<SslOpts>, Fault> {
     let options = SslOpts::default();
@@ -165,9 +175,10 @@ pub async fn connect(side: Side, endpoint: &Endpoint, purpose: Purpose) -> Resul
         Purpose::Rows => "SET NAMES binary",
     };
     let mut settings = vec![names, COMMON, STRICT];
-    if side == Side::Target {
-        settings.extend([TARGET, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"]);
-    }
+    settings.extend(match side {
+        Side::Source => SOURCE,
+        Side::Target => TARGET,
+    });
     for statement in settings {
         conn.query_drop(statement).await.map_err(|error| diagnose(side, &error).at(place()))?;
     }

@@ -41,6 +41,7 @@ mod real {
     mod neighbours;
     mod refusals;
     mod second_decoder;
+    mod settings;
     mod signals;
     mod types;
     mod unhandled;
