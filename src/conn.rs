@@ -216,7 +216,13 @@ fn tls_refusal(error: &std::io::Error) -> Option<String> {
     match inner {
         rustls::Error::InvalidCertificate(_) => Some(error.to_string()),
         rustls::Error::PeerIncompatible(_)
-        | rustls::Error::AlertReceived(Alert::HandshakeFailure | Alert::ProtocolVersion | Alert::InsufficientSecurity) => {
+        | rustls::Error::AlertReceived(
+            Alert::HandshakeFailure
+            | Alert::ProtocolVersion
+            | Alert::InsufficientSecurity
+            | Alert::AccessDenied
+            | Alert::CertificateRequired,
+        ) => {
             Some(format!(
                 "{error}: the server shares no TLS version or cipher with us; TLS 1.3, or 1.2 with ECDHE and AEAD, is needed"
             ))
@@ -225,17 +231,41 @@ fn tls_refusal(error: &std::io::Error) -> Option<String> {
     }
 }
 
-/// Server messages on rows quote the value; the part before the first quote says what is wrong, the key or column comes last.
+/// Whether a message of this number names only accounts, objects, settings and places in the binary log, as MySQL's list of error
+/// messages has it.
+const fn names_only(code: u16) -> bool {
+    matches!(
+        code,
+        // Connections, limits of the server, privileges.
+        1040 | 1042..=1045 | 1053 | 1129 | 1130 | 1142 | 1143 | 1152..=1161 | 1184 | 1203 | 1205 | 1213 | 1226 | 1227 | 1290 | 1317 | 1370
+            | 1410 | 1698 | 1792 | 1820 | 1836 | 1862 | 2006 | 2013 | 3024 | 3100 | 3118 | 3159 | 4031
+            // The binary log.
+            | 1220 | 1236 | 1373
+            // Databases, tables, columns, keys, settings.
+            | 1005 | 1007 | 1008 | 1030 | 1046 | 1049..=1051 | 1054 | 1059..=1061 | 1067 | 1071 | 1072 | 1075 | 1091 | 1100 | 1101 | 1103
+            | 1112..=1118 | 1146 | 1170 | 1176 | 1193 | 1231 | 1235 | 1238 | 1273 | 1286 | 1298 | 1419 | 1824 | 3780
+            // A column, key or constraint, and the row's number in the statement.
+            | 1048 | 1264 | 1265 | 1364 | 1406 | 1451 | 1452 | 3105 | 3819
+    )
+}
+
+/// Server messages on rows quote the value. What is not known to be free of values is shown only up to its first quote or digit; where
+/// the message ends in the name of the key or column, that too.
 fn without_values(code: u16, message: &str) -> String {
     let short = |text: &str| text.chars().take(300).collect::<String>();
+    let head = || message.split(['\'', '"', '`']).next().unwrap_or_default().trim_end();
     match code {
-        1062 | 1292 | 1366 | 1411 | 3140 => {
-            let name = message.rsplit_once(" for ").map_or("", |(_, name)| name);
-            let head = message.split('\'').next().unwrap_or("").trim_end();
-            short(&format!("{head} '…' for {name}"))
-        }
         1064 => "syntax error (the statement is not shown)".to_owned(),
-        _ => short(message),
+        code if names_only(code) => short(message),
+        // Both end in the name, always.
+        1062 | 1366 => {
+            let name = message.rsplit_once(" for ").map_or("", |(_, name)| name);
+            short(&format!("{} '…' for {name}", head()))
+        }
+        _ => {
+            let known = head().split(|c: char| c.is_ascii_digit()).next().unwrap_or_default().trim_end();
+            short(&format!("{known} …"))
+        }
     }
 }
 
@@ -256,6 +286,16 @@ mod tests {
         assert_eq!(diagnose(Side::Target, &Error::Io(IoError::Io(broken))).code, Code::ConnectionLost(Side::Target));
         let reset = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
         assert!(diagnose(Side::Source, &Error::Io(IoError::Io(reset))).code.class().is_some());
+        let damaged = rustls::Error::AlertReceived(rustls::AlertDescription::BadRecordMac);
+        let (io, kind) = (|error| Error::Io(IoError::Io(error)), std::io::ErrorKind::InvalidData);
+        assert!(diagnose(Side::Source, &io(std::io::Error::new(kind, damaged))).code.class().is_some());
+        for nothing_in_common in [
+            rustls::Error::AlertReceived(rustls::AlertDescription::ProtocolVersion),
+            rustls::Error::PeerIncompatible(rustls::PeerIncompatible::ServerDoesNotSupportTls12Or13),
+        ] {
+            let fault = diagnose(Side::Target, &io(std::io::Error::new(kind, nothing_in_common)));
+            assert_eq!(fault.code, Code::TlsRefused(Side::Target));
+        }
     }
 
     #[test]
@@ -263,5 +303,15 @@ mod tests {
         let message = "Duplicate entry 'secret@example.org' for key 'users.email'";
         assert_eq!(without_values(1062, message), "Duplicate entry '…' for key 'users.email'");
         assert!(!without_values(1064, "near 'INSERT secret'").contains("secret"));
+        for (code, message, shown) in [
+            (1526, "Table has no partition for value 20240101", "Table has no partition for value …"),
+            (1300, "Invalid utf8mb4 character string: '\\xF0secret'", "Invalid utf8mb4 character string: …"),
+            (1367, "Illegal double '1e999' value found during parsing", "Illegal double …"),
+            (1292, "Truncated incorrect DOUBLE value: 'a secret for me'", "Truncated incorrect DOUBLE value: …"),
+            (1690, "BIGINT UNSIGNED value is out of range in '(`s`.`t`.`n` - 77)'", "BIGINT UNSIGNED value is out of range in …"),
+            (1406, "Data too long for column 'n' at row 1", "Data too long for column 'n' at row 1"),
+        ] {
+            assert_eq!(without_values(code, message), shown);
+        }
     }
 }
