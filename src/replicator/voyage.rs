@@ -79,6 +79,7 @@ pub async fn prepare(replicator: &Replicator, epoch: u64) -> Result<Voyage, Faul
 impl Chart {
     pub(super) fn assembler(&self, replicator: &Replicator, position: Position) -> Assembler {
         Assembler::new(Arc::clone(&replicator.charter.selection), Arc::clone(&self.tables), position)
+            .with_names(self.facts.lower_case_table_names)
     }
 }
 

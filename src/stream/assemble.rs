@@ -8,6 +8,7 @@
 //! 1. Rows of selected tables are complete images that fit the target's description of the table, or the stream stops.
 //! 2. A position is given out only with the end of a group.
 //! 3. Every event is known to have no effect on selected tables, or is carried, or stops the stream.
+//!    What a statement names is compared as the source compares names; one that cannot be read may be ours.
 //! 4. A group is whole: a second one that begins before the first has ended, or a file that ends inside one, means that events
 //!    are missing, and stops the stream. A statement inside a group (a temporary table, a savepoint) does not end it.
 
@@ -21,7 +22,7 @@ use crate::model::gtid::{Gtid, GtidSet};
 use crate::model::image::{Layout, RowImage};
 use crate::model::partial;
 use crate::model::position::{FilePosition, Position};
-use crate::model::selection::Selection;
+use crate::model::selection::{Selection, is_system_schema};
 use crate::model::table::{Table, TableName};
 use crate::model::xid::{Prepared, XaEnd, Xid};
 
@@ -80,6 +81,8 @@ impl Group {
 pub struct Assembler {
     selection: Arc<Selection>,
     tables: Arc<HashMap<TableName, Arc<Table>>>,
+    /// Statements name tables in any case: the source's `lower_case_table_names` is not 0.
+    folds: bool,
     maps: HashMap<u64, Mapped>,
     position: Position,
     file: Arc<str>,
@@ -94,6 +97,16 @@ pub struct Assembler {
     read: u64,
     hold: Hold,
     notices: Vec<String>,
+    /// Statements elsewhere were noticed.
+    elsewhere: bool,
+}
+
+/// A character that was none in UTF-8: the statement was sent in another character set.
+const UNREADABLE: char = char::REPLACEMENT_CHARACTER;
+
+/// Character by character, as the server does it: no character becomes two.
+fn lower(name: &str) -> String {
+    name.chars().filter_map(|c| c.to_lowercase().next()).collect()
 }
 
 impl Assembler {
@@ -102,6 +115,7 @@ impl Assembler {
         Self {
             selection,
             tables,
+            folds: false,
             maps: HashMap::new(),
             file: Arc::from(position.file.file.as_str()),
             begins: position.file.clone(),
@@ -113,7 +127,14 @@ impl Assembler {
             at_micros: None,
             group: Group::Outside,
             notices: Vec::new(),
+            elsewhere: false,
         }
+    }
+
+    /// Tells it how the source compares names: its `lower_case_table_names`.
+    pub fn with_names(mut self, lower_case_table_names: u64) -> Self {
+        self.folds = lower_case_table_names != 0;
+        self
     }
 
     /// Gives it what a former stream has held back.
@@ -257,35 +278,32 @@ impl Assembler {
             Query::Rollback => return Ok(Some(self.end(end, timestamp))),
             Query::Xa(verb, xid) => return self.xa(verb, xid, end, timestamp),
             Query::TableDdl { verb, tables } => {
-                if let Some(name) = tables.iter().find(|name| self.selection.includes(&name.schema, &name.table)) {
-                    return Err(Fault::new(Code::DdlOnSelected, format!("{verb} on {name}")));
-                }
+                tables.iter().try_for_each(|name| self.spared(verb, name))?;
                 return Ok(self.alone(end, timestamp));
             }
             Query::CreateAndFill(name) => {
-                if self.selection.includes(&name.schema, &name.table) {
-                    return Err(Fault::new(Code::DdlOnSelected, format!("CREATE TABLE on {name}")));
-                }
+                self.spared("CREATE TABLE", &name)?;
                 self.group = Group::Inside { ours: false };
             }
             Query::DropSchema(schema) => {
-                if self.tables.keys().any(|name| name.schema == schema) {
+                if self.reaches(&schema) {
                     return Err(Fault::new(Code::DdlOnSelected, format!("DROP DATABASE {schema}")));
                 }
                 return Ok(self.alone(end, timestamp));
             }
             Query::OtherDdl(kind) => {
-                if self.tables.keys().any(|name| name.schema == schema) {
+                if self.reaches(schema) {
                     self.notices.push(format!("a change to a {kind} in {schema} was not carried to the target"));
                 }
                 return Ok(self.alone(end, timestamp));
             }
             Query::Irrelevant => return Ok(self.alone(end, timestamp)),
             Query::Dml { verb, schemas } => {
-                if let Some(schema) = schemas.iter().find(|schema| self.tables.keys().any(|name| name.schema == **schema)) {
+                if let Some(schema) = schemas.iter().find(|schema| self.reaches(schema)) {
                     let detail = format!("{verb} in statement format, in reach of the schema {schema}");
                     return Err(Fault::new(Code::StatementEvent, detail));
                 }
+                self.notice_elsewhere(&verb, &schemas);
                 if matches!(self.group, Group::Announced) {
                     return Ok(self.alone(end, timestamp));
                 }
@@ -299,6 +317,37 @@ impl Assembler {
             }
         }
         Ok(None)
+    }
+
+    /// Whether the schema is, or may be, one of ours.
+    fn reaches(&self, schema: &str) -> bool {
+        let same = |ours: &str| ours == schema || (self.folds && lower(ours) == lower(schema));
+        schema.contains(UNREADABLE) || self.tables.keys().any(|name| same(&name.schema))
+    }
+
+    /// The table that a definition names is none of ours.
+    fn spared(&self, verb: &str, name: &TableName) -> Result<(), Fault> {
+        let selected = |schema: &str, table: &str| self.selection.includes(schema, table);
+        let ours = selected(&name.schema, &name.table) || (self.folds && selected(&lower(&name.schema), &lower(&name.table)));
+        if ours || (self.folds && self.tables.keys().any(|table| lower(&table.to_string()) == lower(&name.to_string()))) {
+            return Err(Fault::new(Code::DdlOnSelected, format!("{verb} on {name}")));
+        }
+        if name.table.contains(UNREADABLE) && self.reaches(&name.schema) || name.schema.contains(UNREADABLE) {
+            let detail = format!("{verb} on {name}, a name that is not in UTF-8, in reach of selected tables");
+            return Err(Fault::new(Code::EventUnknown, detail));
+        }
+        Ok(())
+    }
+
+    /// Says once that statements elsewhere may do more than they say. What the cloud does in its own schemas stays there.
+    fn notice_elsewhere(&mut self, verb: &str, schemas: &[String]) {
+        let elsewhere = schemas.iter().find(|schema| !schema.is_empty() && !is_system_schema(schema));
+        if let Some(schema) = elsewhere.filter(|_| !std::mem::replace(&mut self.elsewhere, true)) {
+            self.notices.push(format!(
+                "{verb} in statement format in the schema {schema}: what triggers, views and routines there write to selected tables \
+                 in this way is not carried; set binlog_format=ROW for every session"
+            ));
+        }
     }
 
     /// A statement that is a transaction by itself, unless it stands inside another one.
@@ -515,6 +564,35 @@ mod tests {
         assert_eq!(stream.take_notices().len(), 1, "only the view was in a selected schema");
         let elsewhere = Event::Query { schema: "mysql".into(), sql: "DELETE FROM rds_heartbeat".into() };
         assert!(matches!(stream.feed(framed(elsewhere, 90)), Ok(None)));
+        assert!(stream.take_notices().is_empty(), "the cloud's own schemas are nobody's concern");
+        for at in [91, 92] {
+            let statement = Event::Query { schema: "other".into(), sql: "INSERT INTO t VALUES (1)".into() };
+            assert!(matches!(stream.feed(framed(statement, at)), Ok(None)));
+        }
+        assert_eq!(stream.take_notices().len(), 1, "a trigger there may write to ours: said once");
+    }
+
+    #[test]
+    fn names_in_another_case_are_ours_when_the_source_says_so() {
+        for sql in ["TRUNCATE SHOP.T", "ALTER TABLE Shop.`T` ADD x INT", "DROP DATABASE Shop", "INSERT INTO SHOP.t VALUES (1)"] {
+            let named = || framed(Event::Query { schema: "other".into(), sql: sql.into() }, 9);
+            assert_eq!(code(assembler().with_names(0).feed(named())), None, "{sql}: another schema");
+            let found = code(assembler().with_names(1).feed(named()));
+            assert!(matches!(found, Some(Code::DdlOnSelected | Code::StatementEvent)), "{sql}: {found:?}");
+        }
+        assert_eq!(lower("ΟΔΟΣ İ"), "οδοσ i", "as many characters as before");
+    }
+
+    #[test]
+    fn a_name_that_is_not_in_utf8_may_be_ours() {
+        let mut stream = assembler();
+        stream.selection = Arc::new(Selection { include: vec!["shop.t".parse().expect("a glob")], exclude: Vec::new() });
+        for sql in ["DROP TABLE gr\u{FFFD}sse", "TRUNCATE `sh\u{FFFD}p`.t"] {
+            assert_eq!(code(stream.feed(framed(query(sql), 9))), Some(Code::EventUnknown), "{sql}");
+        }
+        for sql in ["DROP TABLE other.gr\u{FFFD}sse", "ALTER TABLE other.t COMMENT 'gr\u{FFFD}n'"] {
+            assert_eq!(code(stream.feed(framed(query(sql), 9))), None, "{sql}");
+        }
     }
 
     fn xid(name: u8) -> Xid {
