@@ -137,7 +137,7 @@ fn migrate(section: &mut Section<'_>) -> Migrate {
     let copy = section.flag("copy", whole.copy());
     let stream = section.flag("stream", whole.stream());
     Migrate::new(schema, copy, stream).unwrap_or_else(|pointless| {
-        let key = if schema { "copy" } else { "schema" };
+        let key = if stream { "copy" } else { "schema" };
         section.problem(key, format!("= false: {pointless}"), pointless.remedy());
         whole
     })

@@ -154,6 +154,12 @@ impl Table {
         if self.key_columns() != other.key_columns() {
             return Some("the row keys differ".to_owned());
         }
+        // Reads on the source name the index, by what the target calls it.
+        if let (RowKey::Key(ours), RowKey::Key(theirs)) = (&self.row_key, &other.row_key)
+            && !ours.name.eq_ignore_ascii_case(&theirs.name)
+        {
+            return Some(format!("the row key is named {} here, {} there", ours.name, theirs.name));
+        }
         None
     }
 }
@@ -194,6 +200,9 @@ pub(crate) mod tests {
         ours.secondary_uniques.push(Key { name: "u".to_owned(), columns: vec![1] });
         assert_eq!(ours.difference(&theirs), Some("the unique key u is only here".to_owned()));
         assert_eq!(theirs.difference(&ours), None, "a key that only the source has refuses nothing");
+        ours.row_key = RowKey::Key(Key { name: "by_id".to_owned(), columns: vec![0] });
+        ours.secondary_uniques.clear();
+        assert_eq!(ours.difference(&theirs), Some("the row key is named by_id here, PRIMARY there".to_owned()));
         ours.columns[1].collation = "utf8mb4_0900_ai_ci".to_owned();
         assert!(ours.difference(&theirs).is_some_and(|text| text.contains("compares by")));
     }

@@ -61,15 +61,15 @@ pub struct Migrate {
 pub enum Pointless {
     #[error("nothing is left to do: schema, copy and stream are all false")]
     Nothing,
-    #[error("stream would change rows that nobody copied: schema makes the tables, copy is false")]
-    StreamIntoEmptyTables,
+    #[error("a stream alone begins at the present: what changed before it, and rows that nobody copied, would be missing")]
+    StreamWithoutCopy,
 }
 
 impl Pointless {
     pub fn remedy(self) -> &'static str {
         match self {
             Pointless::Nothing => "set at least one of them to true, or leave them out",
-            Pointless::StreamIntoEmptyTables => "copy = true, or schema = false when tables and rows are on the target already",
+            Pointless::StreamWithoutCopy => "copy = true; tables that are on the target already are used when they are empty",
         }
     }
 }
@@ -78,7 +78,7 @@ impl Migrate {
     pub fn new(schema: bool, copy: bool, stream: bool) -> Result<Migrate, Pointless> {
         match (schema, copy, stream) {
             (false, false, false) => Err(Pointless::Nothing),
-            (true, false, true) => Err(Pointless::StreamIntoEmptyTables),
+            (_, false, true) => Err(Pointless::StreamWithoutCopy),
             _ => Ok(Migrate { schema, copy, stream }),
         }
     }
@@ -121,7 +121,7 @@ mod tests {
     fn only_combinations_that_end_well_are_accepted() {
         for bits in 0..8_u8 {
             let [schema, copy, stream] = [bits & 4 != 0, bits & 2 != 0, bits & 1 != 0];
-            let refused = bits == 0 || (schema && stream && !copy);
+            let refused = bits == 0 || (stream && !copy);
             assert_eq!(Migrate::new(schema, copy, stream).is_err(), refused, "{bits:03b}");
         }
     }

@@ -72,6 +72,7 @@ async fn begin(replicator: &Replicator, conn: &mut target::Conn) -> Result<Check
         committed_at_micros: 0,
     };
     target::state::begin(conn, &charter.task, &checkpoint, &names).await?;
+    replicator.enter(checkpoint.phase);
     tracing::info!(position = %checkpoint.position, tables = names.len(), "a new task begins");
     Ok(checkpoint)
 }
