@@ -137,11 +137,17 @@ async fn differences(from: &mut Source, to: &mut Target, names: &[TableName]) ->
 }
 
 async fn on_target(from: &mut Source, to: &mut Target, wish: &Wish<'_>, items: &mut Vec<Item>) -> Result<(), Fault> {
+    let there = catalog::list(Side::Target, &mut to.conn, wish.selection).await?;
+    let shared: Vec<TableName> = there
+        .iter()
+        .map(|listed| listed.name.clone())
+        .filter(|name| from.tables.iter().any(|source| source.name == *name))
+        .collect();
+    triggers(to, &shared, items).await?;
     if to.resumed {
         items.push(Item::pass("target.tables", "the task is being resumed"));
         return Ok(());
     }
-    let there = catalog::list(Side::Target, &mut to.conn, wish.selection).await?;
     let mut filled = Vec::new();
     for listed in there.iter().filter(|listed| from.tables.iter().any(|source| source.name == listed.name)) {
         if wish.migrate.copy() && target::has_rows(&mut to.conn, &listed.name).await? {
@@ -167,11 +173,6 @@ async fn on_target(from: &mut Source, to: &mut Target, wish: &Wish<'_>, items: &
             "the tables are not on the target: create them, or set migrate.schema = true",
         ));
     }
-    let shared: Vec<TableName> = there
-        .iter()
-        .map(|listed| listed.name.clone())
-        .filter(|name| from.tables.iter().any(|source| source.name == *name))
-        .collect();
     let views: Vec<String> = catalog::views(Side::Target, &mut to.conn, wish.selection)
         .await?
         .into_iter()
@@ -189,7 +190,7 @@ async fn on_target(from: &mut Source, to: &mut Target, wish: &Wish<'_>, items: &
     if !different.is_empty() {
         items.push(Item::fail("target.definitions", name_some(&different), Code::SchemaMismatch.remedy()));
     }
-    triggers(to, &shared, items).await
+    Ok(())
 }
 
 /// Tables that the target would refuse to create.
@@ -228,7 +229,7 @@ async fn triggers(to: &mut Target, shared: &[TableName], items: &mut Vec<Item>) 
             "selected tables have triggers on the target",
             "drop them until the cutover: their effects arrive from the source as rows",
         ));
-    } else if !blind.is_empty() && !to.grants.roles {
+    } else if !to.resumed && !blind.is_empty() && !to.grants.roles {
         let schemas: Vec<String> = blind.into_iter().map(str::to_owned).collect();
         items.push(Item::fail(
             "target.triggers",
