@@ -72,6 +72,7 @@ pub async fn examine(source: &Endpoint, target: &Endpoint, wish: &Wish<'_>) -> V
     let from = source::examine(source, wish, &mut items).await;
     let to = target::examine(target, wish, from.as_ref(), &mut items).await;
     if let (Some(mut from), Some(mut to)) = (from, to) {
+        source::server_id(&from, to.resumed, wish, &mut items);
         tables::examine(&mut from, &mut to, wish, &mut items).await;
     }
     items

@@ -1,5 +1,7 @@
 //! What the source must be: a writer with a row-format binary log, and an account that may read it.
 
+use std::collections::BTreeSet;
+
 use super::{Item, Wish};
 use crate::conn::{Endpoint, Purpose};
 use crate::fault::{Code, Fault, Side};
@@ -12,6 +14,8 @@ pub struct Found {
     pub conn: Conn,
     pub facts: Facts,
     pub tables: Vec<Listed>,
+    /// The source's replicas: server_id, and server_uuid where it is told.
+    replicas: Vec<(u64, Option<String>)>,
 }
 
 const PARAMETERS: &str = "set it in the cluster parameter group and reboot the writer if it says so";
@@ -32,9 +36,10 @@ pub async fn examine(endpoint: &Endpoint, wish: &Wish<'_>, items: &mut Vec<Item>
     items.push(Item::pass("source.connection", endpoint.address()));
     let known = (facts.major, facts.minor) >= (5, 7);
     items.push(Item::demand("source.version", known, facts.version.clone(), "MySQL 5.7 or newer is needed"));
+    let mut replicas = Vec::new();
     if wish.migrate.stream() {
         binlog(&facts, items);
-        replica(&facts, &mut conn, wish, items).await;
+        replicas = replica(&facts, &mut conn, wish, items).await;
     }
     match catalog::list(Side::Source, &mut conn, wish.selection).await {
         Ok(tables) => {
@@ -42,7 +47,10 @@ pub async fn examine(endpoint: &Endpoint, wish: &Wish<'_>, items: &mut Vec<Item>
             let globs: Vec<String> = wish.selection.include.iter().map(ToString::to_string).collect();
             let detail = format!("{} tables selected by {}", tables.len(), globs.join(", "));
             items.push(Item::demand("source.objects", !tables.is_empty(), detail, remedy));
-            Some(Found { conn, facts, tables })
+            if wish.migrate.stream() && facts.log_bin {
+                gaps(&facts, &mut conn, &tables, items).await;
+            }
+            Some(Found { conn, facts, tables, replicas })
         }
         Err(fault) => {
             items.push(Item::of_fault("source.objects", &fault));
@@ -101,28 +109,53 @@ fn binlog(facts: &Facts, items: &mut Vec<Item>) {
     }
 }
 
-async fn replica(facts: &Facts, conn: &mut Conn, wish: &Wish<'_>, items: &mut Vec<Item>) {
-    let client = "GRANT REPLICATION CLIENT ON *.* TO the source account";
-    match facts::position(facts, conn).await {
-        Ok(position) => items.push(Item::pass("source.replication_client", format!("the binary log ends at {position}"))),
-        Err(_) if !facts.log_bin => {}
-        Err(fault) => items.push(Item::fail("source.replication_client", fault.detail, client)),
+/// What does not reach the binary log although it changes selected tables.
+async fn gaps(facts: &Facts, conn: &mut Conn, tables: &[Listed], items: &mut Vec<Item>) {
+    match facts::filters(facts, conn).await {
+        Ok(filters) if filters.is_empty() => items.push(Item::pass("source.binlog_filters", "none")),
+        Ok(filters) => {
+            let unlogged: BTreeSet<&str> =
+                tables.iter().map(|listed| listed.name.schema.as_str()).filter(|schema| !filters.log(schema)).collect();
+            let unlogged: Vec<&str> = unlogged.into_iter().collect();
+            let detail = format!("binlog-do-db is {:?}, binlog-ignore-db is {:?}", filters.logged, filters.ignored);
+            items.push(match unlogged.is_empty() {
+                true => Item::warn(
+                    "source.binlog_filters",
+                    detail,
+                    "a statement like TRUNCATE from within a database that is not logged is lost: run none on selected tables",
+                ),
+                false => Item::fail(
+                    "source.binlog_filters",
+                    format!("{detail}: changes to {} are not logged", unlogged.join(", ")),
+                    "take the filters out, or exclude the databases",
+                ),
+            });
+        }
+        Err(fault) => items.push(Item::of_fault("source.binlog_filters", &fault)),
     }
-    let slave = "GRANT REPLICATION SLAVE ON *.* TO the source account";
-    match facts::replicas(facts, conn).await {
-        Ok(replicas) => items.push(server_id(facts, &replicas, wish.server_id)),
-        Err(fault) if matches!(fault.code, Code::PrivilegeMissing(_)) => {
-            items.push(Item::fail("source.replication_slave", fault.detail, slave));
-        }
-        Err(fault) => {
-            let detail = format!("the source's list of replicas cannot be read ({})", fault.detail);
-            items.push(Item::warn("source.server_id", detail, "make sure that no other replica uses task.server_id"));
-        }
+    if facts.logs_received {
+        return;
+    }
+    match facts::is_replica(facts, conn).await {
+        Ok(false) => {}
+        Ok(true) => items.push(Item::fail(
+            "source.log_replica_updates",
+            "the source is a replica itself and does not log what it receives",
+            "set log_replica_updates (before 8.0.26: log_slave_updates) = ON and restart it, migrate from its own source, or end \
+             the replication with RESET REPLICA ALL (RESET SLAVE ALL)",
+        )),
+        Err(fault) => items.push(Item::of_fault("source.log_replica_updates", &fault)),
     }
 }
 
-/// Two replicas with one id end each other's connections. Our own former connection may still be there for a moment after a crash.
-fn server_id(facts: &Facts, replicas: &[(u64, Option<String>)], wished: u32) -> Item {
+/// Two replicas with one id end each other's connections. A task that has begun may meet its own former connection for a moment.
+pub fn server_id(found: &Found, resumed: bool, wish: &Wish<'_>, items: &mut Vec<Item>) {
+    if wish.migrate.stream() {
+        items.push(judge_id(&found.facts, &found.replicas, wish.server_id, resumed));
+    }
+}
+
+fn judge_id(facts: &Facts, replicas: &[(u64, Option<String>)], wished: u32, resumed: bool) -> Item {
     let remedy = "set another task.server_id: replicas with one id end each other's connections";
     if facts.server_id == u64::from(wished) {
         return Item::fail("source.server_id", format!("{wished} is the source's own"), remedy);
@@ -130,7 +163,7 @@ fn server_id(facts: &Facts, replicas: &[(u64, Option<String>)], wished: u32) -> 
     let own = binlog::replica_uuid(wished);
     match replicas.iter().find(|(id, _)| *id == u64::from(wished)) {
         None => Item::pass("source.server_id", format!("{wished} is free")),
-        Some((_, Some(uuid))) if *uuid == own => Item::warn(
+        Some((_, Some(uuid))) if *uuid == own && resumed => Item::warn(
             "source.server_id",
             format!("{wished} is in use by a polarferry"),
             "unless that is this task's own former connection, set another task.server_id",
@@ -139,19 +172,42 @@ fn server_id(facts: &Facts, replicas: &[(u64, Option<String>)], wished: u32) -> 
     }
 }
 
+/// Returns the source's replicas.
+async fn replica(facts: &Facts, conn: &mut Conn, wish: &Wish<'_>, items: &mut Vec<Item>) -> Vec<(u64, Option<String>)> {
+    let client = "GRANT REPLICATION CLIENT ON *.* TO the source account";
+    match facts::position(facts, conn).await {
+        Ok(position) => items.push(Item::pass("source.replication_client", format!("the binary log ends at {position}"))),
+        Err(_) if !facts.log_bin => {}
+        Err(fault) => items.push(Item::fail("source.replication_client", fault.detail, client)),
+    }
+    let slave = "GRANT REPLICATION SLAVE ON *.* TO the source account";
+    match facts::replicas(facts, conn).await {
+        Ok(replicas) => return replicas,
+        Err(fault) if matches!(fault.code, Code::PrivilegeMissing(_)) => {
+            items.push(Item::fail("source.replication_slave", fault.detail, slave));
+        }
+        Err(fault) => {
+            let detail = format!("the source's list of replicas cannot be read ({})", fault.detail);
+            items.push(Item::warn("source.server_id", detail, "make sure that no other replica uses task.server_id"));
+        }
+    }
+    Vec::new()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::precheck::Outcome;
 
     #[test]
-    fn an_id_of_another_replica_is_refused_and_our_own_is_not() {
+    fn an_id_in_use_is_refused_unless_it_may_be_our_own_former_connection() {
         let facts = Facts { server_id: 1, ..Facts::default() };
-        let outcome = |replicas: &[(u64, Option<String>)], wished| server_id(&facts, replicas, wished).outcome;
-        assert_eq!(outcome(&[(7, None)], 8), Outcome::Pass);
-        assert_eq!(outcome(&[(8, Some(binlog::replica_uuid(8)))], 8), Outcome::Warn);
-        assert_eq!(outcome(&[(8, Some("another".to_owned()))], 8), Outcome::Fail);
-        assert_eq!(outcome(&[(8, None)], 8), Outcome::Fail);
-        assert_eq!(outcome(&[], 1), Outcome::Fail);
+        let outcome = |replicas: &[(u64, Option<String>)], wished, resumed| judge_id(&facts, replicas, wished, resumed).outcome;
+        assert_eq!(outcome(&[(7, None)], 8, false), Outcome::Pass);
+        assert_eq!(outcome(&[(8, Some(binlog::replica_uuid(8)))], 8, true), Outcome::Warn);
+        assert_eq!(outcome(&[(8, Some(binlog::replica_uuid(8)))], 8, false), Outcome::Fail);
+        assert_eq!(outcome(&[(8, Some("another".to_owned()))], 8, true), Outcome::Fail);
+        assert_eq!(outcome(&[(8, None)], 8, true), Outcome::Fail);
+        assert_eq!(outcome(&[], 1, true), Outcome::Fail);
     }
 }

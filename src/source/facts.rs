@@ -23,6 +23,8 @@ pub struct Facts {
     pub row_value_options: String,
     pub gtid_mode: String,
     pub order_commits: bool,
+    /// What it receives as a replica is in its own binary log, too.
+    pub logs_received: bool,
     pub read_only: bool,
     pub lower_case_table_names: u64,
     pub max_allowed_packet: u64,
@@ -60,6 +62,7 @@ impl Facts {
             "binlog_row_value_options" => self.row_value_options = value,
             "gtid_mode" => self.gtid_mode = value.to_ascii_uppercase(),
             "binlog_order_commits" => self.order_commits = on,
+            "log_slave_updates" | "log_replica_updates" => self.logs_received |= on,
             "read_only" | "super_read_only" | "innodb_read_only" => self.read_only |= on,
             "lower_case_table_names" => self.lower_case_table_names = value.parse().unwrap_or(0),
             "sql_require_primary_key" => self.requires_primary_keys = on,
@@ -75,7 +78,8 @@ pub async fn read(side: Side, conn: &mut Conn) -> Result<Facts, Fault> {
         .query(
             "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version','server_uuid','server_id','log_bin','binlog_format',\
              'binlog_row_image','binlog_row_value_options','gtid_mode','binlog_order_commits','read_only','super_read_only',\
-             'innodb_read_only','lower_case_table_names','max_allowed_packet','sql_require_primary_key')",
+             'log_slave_updates','log_replica_updates','sql_require_primary_key',\
+             'innodb_read_only','lower_case_table_names','max_allowed_packet')",
         )
         .await
         .map_err(|error| diagnose(side, &error))?;
@@ -86,15 +90,60 @@ pub async fn read(side: Side, conn: &mut Conn) -> Result<Facts, Fault> {
     Ok(facts)
 }
 
-/// Where the source's binary log ends now. Everything visible to a read that has returned lies before it.
-pub async fn position(facts: &Facts, conn: &mut Conn) -> Result<Position, Fault> {
+/// Which databases' changes the binary log has: `binlog-do-db` and `binlog-ignore-db`, as the server prints them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filters {
+    pub logged: String,
+    pub ignored: String,
+}
+
+impl Filters {
+    pub fn is_empty(&self) -> bool {
+        self.logged.is_empty() && self.ignored.is_empty()
+    }
+
+    /// Whether row changes of this schema are logged. The lists are joined by commas, so of a name with a comma nothing is known.
+    pub fn log(&self, schema: &str) -> bool {
+        let names = |list: &str| list.split(',').any(|name| name == schema);
+        match (self.logged.as_str(), self.ignored.as_str()) {
+            ("", "") => true,
+            _ if schema.contains(',') => false,
+            ("", ignored) => !names(ignored),
+            // With a list of what is logged, the other list is not looked at (manual, "Evaluation of Database-Level … Options").
+            (logged, _) => names(logged),
+        }
+    }
+}
+
+pub async fn filters(facts: &Facts, conn: &mut Conn) -> Result<Filters, Fault> {
+    let row = status(facts, conn).await?;
+    let list = |column: &str| row.get::<String, _>(column).unwrap_or_default();
+    Ok(Filters { logged: list("Binlog_Do_DB"), ignored: list("Binlog_Ignore_DB") })
+}
+
+/// Whether the server is a replica of another one.
+pub async fn is_replica(facts: &Facts, conn: &mut Conn) -> Result<bool, Fault> {
+    let statement = if (facts.major, facts.minor) >= (8, 2) { "SHOW REPLICA STATUS" } else { "SHOW SLAVE STATUS" };
+    let row: Option<Row> = conn.query_first(statement).await.map_err(|error| diagnose(Side::Source, &error))?;
+    Ok(row.is_some())
+}
+
+fn no_log() -> Fault {
+    Fault::new(Code::ServerError(Side::Source), "the source's binary log is off")
+}
+
+async fn status(facts: &Facts, conn: &mut Conn) -> Result<Row, Fault> {
     // 8.2 renamed the statement, 8.4 took the old name away.
     let statement = if (facts.major, facts.minor) >= (8, 2) { "SHOW BINARY LOG STATUS" } else { "SHOW MASTER STATUS" };
     let row: Option<Row> = conn.query_first(statement).await.map_err(|error| diagnose(Side::Source, &error))?;
-    let missing = || Fault::new(Code::ServerError(Side::Source), "the source's binary log is off");
-    let mut row = row.ok_or_else(missing)?;
-    let file: String = row.take("File").ok_or_else(missing)?;
-    let offset: u64 = row.take("Position").ok_or_else(missing)?;
+    row.ok_or_else(no_log)
+}
+
+/// Where the source's binary log ends now. Everything visible to a read that has returned lies before it.
+pub async fn position(facts: &Facts, conn: &mut Conn) -> Result<Position, Fault> {
+    let mut row = status(facts, conn).await?;
+    let file: String = row.take("File").ok_or_else(no_log)?;
+    let offset: u64 = row.take("Position").ok_or_else(no_log)?;
     let gtids: String = row.take("Executed_Gtid_Set").unwrap_or_default();
     Ok(Position { gtids: parse_gtids(&gtids)?, file: FilePosition { file, offset } })
 }
@@ -152,6 +201,23 @@ mod tests {
         ] {
             let facts = Facts { gtid_mode: mode.into(), ..Facts::default() };
             assert_eq!(facts.follows_gtids(position), expected, "{mode}");
+        }
+    }
+
+    #[test]
+    fn a_schema_is_logged_when_the_filters_say_so_and_its_name_is_readable() {
+        let filters = |logged: &str, ignored: &str| Filters { logged: logged.into(), ignored: ignored.into() };
+        for (filters, schema, expected) in [
+            (filters("", ""), "a,b", true),
+            (filters("shop,crm", ""), "crm", true),
+            (filters("shop,crm", "crm"), "crm", true),
+            (filters("shop", ""), "Shop", false),
+            (filters("", "crm"), "crm", false),
+            (filters("", "crm"), "shop", true),
+            (filters("a,b", ""), "a,b", false),
+            (filters("", "a,b"), "a,b", false),
+        ] {
+            assert_eq!(filters.log(schema), expected, "{filters:?} {schema}");
         }
     }
 
