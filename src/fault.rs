@@ -56,6 +56,7 @@ pub enum Code {
     StreamLost,
     ServerIdInUse,
     SourceChanged,
+    SelectionChanged,
     EventDamaged,
     EventUnknown,
     PartialImage,
@@ -96,6 +97,7 @@ impl Code {
             Self::StreamLost => "stream-lost",
             Self::ServerIdInUse => "server-id-in-use",
             Self::SourceChanged => "source-changed",
+            Self::SelectionChanged => "selection-changed",
             Self::EventDamaged => "event-damaged",
             Self::EventUnknown => "event-unknown",
             Self::PartialImage => "partial-image",
@@ -129,6 +131,7 @@ impl Code {
             | Self::StreamLost
             | Self::ServerIdInUse
             | Self::SourceChanged
+            | Self::SelectionChanged
             | Self::EventDamaged
             | Self::EventUnknown
             | Self::PartialImage
@@ -186,6 +189,9 @@ impl Code {
             Self::ServerIdInUse => "another replica uses this server_id: set another task.server_id and start again",
             Self::SourceChanged => {
                 "the source is another server than the one this task's position belongs to: enable GTIDs, or start a new task"
+            }
+            Self::SelectionChanged => {
+                "a task carries the tables that it began with: set [objects] and [migrate] back, or exclude the table here and carry it in a task of its own (another task.name and server_id, no rows of it on the target)"
             }
             Self::EventDamaged => {
                 "an event failed its checksum or ends too early: start again; if it fails at the same position, the binlog file is damaged"

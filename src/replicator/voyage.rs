@@ -1,6 +1,6 @@
 //! One voyage: from the checkpoint until something ends it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, mpsc, watch as channel};
 use tokio::task::JoinSet;
 
+use super::lines::{self, Sequel};
 use super::{Replicator, recall, watch};
 use crate::apply::{self, Merger, Writing};
 use crate::checkpoint::Checkpoint;
@@ -20,12 +21,15 @@ use crate::model::phase::Phase;
 use crate::model::position::{Applied, FilePosition, Mark, Position};
 use crate::model::table::{Table, TableName};
 use crate::observe::snapshot::{Position as ShownPosition, TableProgress, TableState};
-use crate::overlap::{Overlap, Overlaps, Reach, Stage, passed};
+use crate::overlap::{Overlap, Overlaps, Reach, Stage};
 use crate::schema;
 use crate::source::binlog::{self, Start};
 use crate::source::facts::{self, Facts};
 use crate::source::fence::{self, Assemble};
-use crate::source::{self, catalog};
+use crate::source::{
+    self,
+    catalog::{self, Listed},
+};
 use crate::stream::assemble::Assembler;
 use crate::stream::{self, Lane};
 use crate::target::state::{CopyState, TableLine};
@@ -64,7 +68,7 @@ pub async fn prepare(replicator: &Replicator, epoch: u64) -> Result<Voyage, Faul
     let charter = &replicator.charter;
     let writer = writer::open(&charter.target, &charter.task, epoch).await?;
     let mut checkpoint = writer.checkpoint().clone();
-    let chart = survey(replicator, epoch, &checkpoint).await?;
+    let chart = survey(replicator, &checkpoint).await?;
     if chart.facts.uuid != checkpoint.source_uuid {
         // A place in the old server's files means nothing in the new one's: from nowhere, no mark counts as passed.
         checkpoint.position.file = FilePosition::default();
@@ -239,7 +243,7 @@ async fn set_up_lane(
 }
 
 /// Reads both ends: what server this is, what the ledger says, what the tables are.
-async fn survey(replicator: &Replicator, epoch: u64, checkpoint: &Checkpoint) -> Result<Chart, Fault> {
+async fn survey(replicator: &Replicator, checkpoint: &Checkpoint) -> Result<Chart, Fault> {
     let charter = &replicator.charter;
     let mut source = source::connect(&charter.source, Purpose::Catalog).await?;
     let mut target = target::connect(&charter.target, Purpose::Catalog).await?;
@@ -247,21 +251,19 @@ async fn survey(replicator: &Replicator, epoch: u64, checkpoint: &Checkpoint) ->
     let target_facts = facts::read(Side::Target, &mut target).await?;
     same_source(&facts, checkpoint, &mut source).await?;
     let listed = catalog::list(Side::Source, &mut source, &charter.selection).await?;
-    let mut lines = target::state::tables(&mut target, &charter.task).await?;
+    let lines = target::state::tables(&mut target, &charter.task).await?;
+    let lines = settle(lines, replicator, checkpoint, (&facts, &mut source), (&listed, &mut target)).await?;
     let names: Vec<TableName> = lines.iter().map(|line| line.name.clone()).collect();
     let tables = Arc::new(schema::describe(Side::Target, &charter.target, &names).await?);
-    if facts.uuid != checkpoint.source_uuid {
-        move_marks(&mut lines, replicator, epoch, checkpoint, &facts, &mut source, &mut target).await?;
-    }
     let estimate = |name: &TableName| listed.iter().find(|table| table.name == *name).map_or(0, |table| table.rows_estimated);
     let mut overlaps = Overlaps::new();
     let mut pending = Vec::new();
     for line in &lines {
         let stage = match &line.state {
-            _ if !charter.migrate.copy() => Stage::Strict,
             CopyState::Pending | CopyState::Copying { .. } => Stage::Copying,
             CopyState::Copied { mark } => Stage::Until(mark.clone()),
             CopyState::Snapshot { mark } => Stage::Snapshot(mark.clone()),
+            CopyState::Strict | CopyState::Excluded => Stage::Strict,
         };
         let overlap = Arc::new(Overlap::new(stage.clone()));
         if stage == Stage::Copying
@@ -309,35 +311,48 @@ async fn same_source(facts: &Facts, checkpoint: &Checkpoint, conn: &mut source::
     Err(Fault::new(Code::SourceChanged, detail))
 }
 
-/// The source has moved to another server (with GTIDs): marks in the old server's files get a new meaning.
-async fn move_marks(
-    lines: &mut [TableLine],
+/// Makes the ledger's lines fit the present selection and the server that answers: see [`lines`].
+async fn settle(
+    mut lines: Vec<TableLine>,
     replicator: &Replicator,
-    epoch: u64,
     checkpoint: &Checkpoint,
-    facts: &Facts,
-    source: &mut source::Conn,
-    target: &mut target::Conn,
-) -> Result<(), Fault> {
-    let position = facts::position(facts, source).await?;
-    let now = Mark { server_uuid: facts.uuid.clone(), file: position.file };
-    for line in lines {
-        let (CopyState::Copied { mark } | CopyState::Snapshot { mark }) = &mut line.state else { continue };
-        let behind = !passed(mark, &checkpoint.source_uuid, &checkpoint.position);
-        if matches!(&line.state, CopyState::Snapshot { .. }) {
-            if behind {
-                let detail = format!("{} has no key, and the source moved before the stream had passed its snapshot", line.name);
-                return Err(Fault::new(Code::SourceChanged, detail));
-            }
-            continue;
+    (facts, source): (&Facts, &mut source::Conn),
+    (listed, target): (&[Listed], &mut target::Conn),
+) -> Result<Vec<TableLine>, Fault> {
+    let charter = &replicator.charter;
+    let listed: Vec<TableName> = listed.iter().map(|table| table.name.clone()).collect();
+    let left: HashSet<TableName> = lines::left(&lines, &listed, &charter.selection)?.into_iter().collect();
+    let mut now = None;
+    for line in &mut lines {
+        let mut ledger = target::chunk::Ledger { conn: target, task: &charter.task, epoch: checkpoint.epoch, table: &line.name };
+        if left.contains(&line.name) {
+            tracing::warn!(table = %line.name, "no longer selected: its changes are passed over from here on");
+            ledger.excluded().await?;
+            line.state = CopyState::Excluded;
         }
-        // Everything that was visible when the chunks were read lies before the new server's present end: a later mark is
-        // always right, it only keeps the table idempotent for longer.
-        let mut ledger = target::chunk::Ledger { conn: target, task: &replicator.charter.task, epoch, table: &line.name };
-        ledger.copied(&now).await?;
-        line.state = CopyState::Copied { mark: now.clone() };
+        match lines::sequel(&line.state, checkpoint, &facts.uuid) {
+            Sequel::Stays => {}
+            Sequel::Strict => {
+                ledger.strict().await?;
+                line.state = CopyState::Strict;
+            }
+            Sequel::Moves => {
+                if now.is_none() {
+                    now = Some(facts::position(facts, source).await?.file);
+                }
+                let mark = Mark { server_uuid: facts.uuid.clone(), file: now.clone().unwrap_or_default() };
+                ledger.copied(&mark).await?;
+                line.state = CopyState::Copied { mark };
+            }
+            Sequel::Again => {
+                tracing::warn!(table = %line.name, "the source moved before the stream had passed its snapshot: it is copied again");
+                line.state = CopyState::Pending;
+            }
+        }
     }
-    Ok(())
+    lines.retain(|line| line.state != CopyState::Excluded);
+    lines::whole(&lines, charter.migrate)?;
+    Ok(lines)
 }
 
 fn show(
@@ -356,7 +371,7 @@ fn show(
                 CopyState::Pending => TableState::Pending,
                 CopyState::Copying { .. } => TableState::Copying,
                 CopyState::Copied { .. } => TableState::Copied,
-                CopyState::Snapshot { .. } => TableState::Streaming,
+                CopyState::Snapshot { .. } | CopyState::Strict | CopyState::Excluded => TableState::Streaming,
             },
             rows_copied: line.rows,
             rows_estimated: estimate(&line.name),

@@ -30,7 +30,7 @@ pub const CREATE: [&str; 5] = [
        `schema_name` VARCHAR(64) NOT NULL,
        `table_name` VARCHAR(64) NOT NULL,
        `epoch` BIGINT UNSIGNED NOT NULL,
-       `state` VARCHAR(16) NOT NULL COMMENT 'pending, copying, copied, snapshot',
+       `state` VARCHAR(16) NOT NULL COMMENT 'pending, copying, copied, snapshot, strict, excluded',
        `upto` MEDIUMBLOB NULL COMMENT 'key of the last row when the copy began',
        `rows_copied` BIGINT UNSIGNED NOT NULL DEFAULT 0,
        `bytes_copied` BIGINT UNSIGNED NOT NULL DEFAULT 0,

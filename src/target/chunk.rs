@@ -135,6 +135,17 @@ impl Ledger<'_> {
         self.transition(&[], &sql::complete("snapshot", mark)).await
     }
 
+    /// The overlap is over, whatever server the source becomes.
+    pub async fn strict(&mut self) -> Result<(), Fault> {
+        self.transition(&[], b"`state`='strict'").await
+    }
+
+    /// The table is no longer selected.
+    pub async fn excluded(&mut self) -> Result<(), Fault> {
+        let chunks = sql::forget_chunks(self.task, self.table);
+        self.transition(&[chunks], b"`state`='excluded'").await
+    }
+
     /// A copy that cannot be resumed starts over: what an earlier try left behind goes, some rows at a time under the fence.
     pub async fn restarted(&mut self) -> Result<(), Fault> {
         let delete = format!("DELETE FROM {} LIMIT {ROWS_PER_DELETE}", qualified(self.table));

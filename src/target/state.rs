@@ -26,6 +26,10 @@ pub enum CopyState {
     Snapshot {
         mark: Mark,
     },
+    /// Copied, and the stream has passed its mark, on a server that has been left since.
+    Strict,
+    /// No longer selected: its changes are passed over.
+    Excluded,
 }
 
 /// A line of the ledger.
@@ -153,6 +157,8 @@ fn table_line(mut row: Row) -> Result<TableLine, Fault> {
         "copying" => CopyState::Copying { upto: take::<Option<Vec<u8>>>(&mut row, "upto")?.unwrap_or_default() },
         "copied" => CopyState::Copied { mark },
         "snapshot" => CopyState::Snapshot { mark },
+        "strict" => CopyState::Strict,
+        "excluded" => CopyState::Excluded,
         other => return Err(unreadable(format!("{name} has the unknown state {other:?}"))),
     };
     Ok(TableLine { name, state, rows: take(&mut row, "rows_copied")?, bytes: take(&mut row, "bytes_copied")? })
