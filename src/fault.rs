@@ -291,6 +291,12 @@ pub fn of_server_error(side: Side, number: u16, message: &str) -> Code {
         1236 if message.contains("same server_") => Code::ServerIdInUse,
         // The server found the damage itself, while it looked for the next event.
         1236 if DAMAGE.iter().any(|sign| message.contains(sign)) => Code::EventDamaged,
+        // A reader of a cluster, where the writer was.
+        1236 if message.contains("Binary log is not open") => Code::ConnectionLost(side),
+        // "Slave has more GTIDs than the master has", "Replica has more GTIDs than the source has".
+        1236 if message.contains("more GTIDs than") => Code::SourceChanged,
+        // An event of the source's is larger than what it may send: nothing is lost once the limit is raised.
+        1236 if message.contains("max_allowed_packet") => Code::ServerError(side),
         1236 | 1220 | 1373 => Code::StreamLost,
         // Duplicates, NULLs, ranges, lengths, text, dates, foreign keys, checks, generated columns, JSON, geometry.
         1022 | 1048 | 1062 | 1169 | 1264 | 1265 | 1292 | 1364 | 1366 | 1406 | 1411 | 1416 | 1451 | 1452 | 1690 | 3105 | 3140
@@ -395,6 +401,17 @@ mod tests {
         assert_eq!(of_server_error(Side::Target, 1213, "").class(), Some(Class::Other));
         assert_eq!(of_server_error(Side::Source, 1236, "a replica with the same server_uuid/server_id"), Code::ServerIdInUse);
         assert_eq!(of_server_error(Side::Source, 1236, "Could not find first log file"), Code::StreamLost);
+    }
+
+    #[test]
+    fn what_a_dump_is_refused_for_is_told_apart() {
+        let of = |message| of_server_error(Side::Source, 1236, message);
+        assert!(of("Binary log is not open").class().is_some(), "the source has moved: waited for");
+        assert_eq!(of("Slave has more GTIDs than the master has, using the master's SERVER_UUID."), Code::SourceChanged);
+        assert_eq!(
+            of("log event entry exceeded max_allowed_packet; Increase max_allowed_packet on master"),
+            Code::ServerError(Side::Source)
+        );
     }
 
     #[test]

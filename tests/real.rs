@@ -33,6 +33,7 @@ mod real {
     mod events_lost;
     mod events_xa;
     mod extremes;
+    mod failover;
     mod fence;
     mod json;
     mod keyless;
@@ -41,6 +42,7 @@ mod real {
     mod neighbours;
     mod refusals;
     mod second_decoder;
+    mod selection;
     mod settings;
     mod signals;
     mod types;

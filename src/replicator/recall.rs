@@ -29,25 +29,31 @@ pub async fn recall(replicator: &Replicator, chart: &Chart, position: &Position)
     }
     tracing::info!(transactions = wanted.len(), "reading prepared XA transactions again");
     if chart.facts.follows_gtids(position) {
-        let mut conn = source::connect(&charter.source, Purpose::Rows).await?;
+        let mut conn = source::connect_to(&charter.source, Purpose::Rows, &chart.facts.uuid).await?;
         let mut known = facts::executed(&mut conn).await?;
         let mut groups = GtidSet::default();
         wanted.iter().for_each(|prepared| groups.union(&prepared.gtids));
         known.subtract(&groups);
-        read(replicator, Start::GtidsOnce(known), &mut assembler, &wanted).await?;
+        read(replicator, chart, Start::GtidsOnce(known), &mut assembler, &wanted).await?;
     } else {
         for prepared in &wanted {
             let start = Start::FileOnce(prepared.begins.clone());
-            read(replicator, start, &mut assembler, std::slice::from_ref(prepared)).await?;
+            read(replicator, chart, start, &mut assembler, std::slice::from_ref(prepared)).await?;
         }
     }
     Ok(assembler.into_hold())
 }
 
 /// Feeds the assembler until it holds all that is wanted.
-async fn read(replicator: &Replicator, start: Start, assembler: &mut Assembler, wanted: &[Prepared]) -> Result<(), Fault> {
+async fn read(
+    replicator: &Replicator,
+    chart: &Chart,
+    start: Start,
+    assembler: &mut Assembler,
+    wanted: &[Prepared],
+) -> Result<(), Fault> {
     let charter = &replicator.charter;
-    let mut reader = binlog::open(&charter.source, charter.server_id, &start).await?;
+    let mut reader = binlog::open(&charter.source, &chart.facts.uuid, charter.server_id, &start).await?;
     let missing = |assembler: &Assembler| wanted.iter().find(|prepared| !assembler.holds(&prepared.xid)).cloned();
     while let Some(prepared) = missing(assembler) {
         let Some(framed) = reader.next().await? else {

@@ -86,14 +86,14 @@ pub fn replica_uuid(server_id: u32) -> String {
     format!("706f6c61-7266-6572-7279-0000{server_id:08x}")
 }
 
-/// Registers at the source and asks for its binlog.
-pub async fn open(endpoint: &Endpoint, server_id: u32, start: &Start) -> Result<Reader, Fault> {
-    let mut conn = super::connect(endpoint, Purpose::Rows).await?;
+/// Registers at the server `uuid` and asks for its binlog.
+pub async fn open(endpoint: &Endpoint, uuid: &str, server_id: u32, start: &Start) -> Result<Reader, Fault> {
+    let mut conn = super::connect_to(endpoint, Purpose::Rows, uuid).await?;
     // 8.0.26 renamed the variable; a server reads the one that it knows.
     let period = HEARTBEAT.as_nanos();
-    let uuid = replica_uuid(server_id);
+    let ours = replica_uuid(server_id);
     conn.query_drop(format!(
-        "SET @master_heartbeat_period={period}, @source_heartbeat_period={period}, @slave_uuid='{uuid}', @replica_uuid='{uuid}'"
+        "SET @master_heartbeat_period={period}, @source_heartbeat_period={period}, @slave_uuid='{ours}', @replica_uuid='{ours}'"
     ))
     .await
     .map_err(|error| diagnose(Side::Source, &error))?;

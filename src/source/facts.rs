@@ -26,6 +26,8 @@ pub struct Facts {
     /// What it receives as a replica is in its own binary log, too.
     pub logs_received: bool,
     pub read_only: bool,
+    /// A server that can only ever read, whatever it is told: a reader of a cluster.
+    pub reader: bool,
     pub lower_case_table_names: u64,
     pub max_allowed_packet: u64,
     /// No table without a primary key can be created.
@@ -43,6 +45,13 @@ impl Facts {
     /// transactions have no GTID.)
     pub fn follows_gtids(&self, position: &Position) -> bool {
         self.has_gtids() && !position.gtids.is_empty()
+    }
+
+    /// Whether a task whose position belongs to the server `position_of` can go on from this one now. While the source moves, its
+    /// address may still lead to the former writer, or already to a replica that is not promoted and lacks the last transactions.
+    /// A server of our own that is merely read-only has had its writes stopped: its log is complete.
+    pub fn is_writer(&self, position_of: &str) -> bool {
+        self.log_bin && !self.reader && (!self.read_only || self.uuid == position_of)
     }
 
     fn set(&mut self, name: &str, value: String) {
@@ -63,7 +72,11 @@ impl Facts {
             "gtid_mode" => self.gtid_mode = value.to_ascii_uppercase(),
             "binlog_order_commits" => self.order_commits = on,
             "log_slave_updates" | "log_replica_updates" => self.logs_received |= on,
-            "read_only" | "super_read_only" | "innodb_read_only" => self.read_only |= on,
+            "read_only" | "super_read_only" => self.read_only |= on,
+            "innodb_read_only" => {
+                self.read_only |= on;
+                self.reader = on;
+            }
             "lower_case_table_names" => self.lower_case_table_names = value.parse().unwrap_or(0),
             "sql_require_primary_key" => self.requires_primary_keys = on,
             "max_allowed_packet" => self.max_allowed_packet = value.parse().unwrap_or(0),
@@ -129,7 +142,8 @@ pub async fn is_replica(facts: &Facts, conn: &mut Conn) -> Result<bool, Fault> {
 }
 
 fn no_log() -> Fault {
-    Fault::new(Code::ServerError(Side::Source), "the source's binary log is off")
+    // It was on when the task began: this is a reader now.
+    Fault::new(Code::ConnectionLost(Side::Source), "the source\'s binary log is off")
 }
 
 async fn status(facts: &Facts, conn: &mut Conn) -> Result<Row, Fault> {
@@ -219,6 +233,16 @@ mod tests {
         ] {
             assert_eq!(filters.log(schema), expected, "{filters:?} {schema}");
         }
+    }
+
+    #[test]
+    fn a_reader_and_a_replica_that_is_not_promoted_are_no_writers() {
+        let facts = |reader, read_only, log_bin| Facts { uuid: "u".into(), reader, read_only, log_bin, ..Facts::default() };
+        assert!(facts(false, false, true).is_writer("v"));
+        assert!(!facts(false, true, true).is_writer("v"), "not promoted");
+        assert!(facts(false, true, true).is_writer("u"), "its writes were stopped");
+        assert!(!facts(true, true, true).is_writer("u"), "the former writer");
+        assert!(!facts(false, false, false).is_writer("u"));
     }
 
     #[test]

@@ -24,7 +24,7 @@
 //!
 //! A change whose layout no longer fits the table was followed by DDL, which waits for all transactions on the table: proof, too.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, IsolationLevel, TxOpts};
@@ -32,7 +32,7 @@ use mysql_async::{Conn, IsolationLevel, TxOpts};
 use super::binlog::{self, FILE_START, Start};
 use super::facts::{self, Facts};
 use crate::conn::{Endpoint, Purpose, diagnose};
-use crate::fault::{Fault, Side};
+use crate::fault::{Code, Fault, Side};
 use crate::model::change::{Change, Rows, StreamItem};
 use crate::model::event::{Event, Framed};
 use crate::model::position::{FilePosition, Position};
@@ -42,6 +42,8 @@ use std::sync::Arc;
 
 /// How often `gtid_executed` is asked again.
 const POLL: Duration = Duration::from_millis(50);
+/// What is delivered is visible after a commit in the engine, and after a semi-synchronous replica's word: ten seconds by default.
+const VISIBLE: Duration = Duration::from_secs(60);
 /// See the header.
 pub const SETTLE: Duration = Duration::from_millis(100);
 
@@ -58,13 +60,21 @@ pub async fn pass(
     position: &Position,
     assemble: &mut impl Assemble,
 ) -> Result<(), Fault> {
-    let mut conn = super::connect(endpoint, Purpose::Rows).await?;
+    let mut conn = super::connect_to(endpoint, Purpose::Rows, &facts.uuid).await?;
     if facts.follows_gtids(position) {
+        let deadline = Instant::now() + VISIBLE;
         while !facts::executed(&mut conn).await?.contains_all(&position.gtids) {
+            if Instant::now() >= deadline {
+                let detail = format!(
+                    "the source does not have transactions that were applied, for {} s by now: its history was reset, or a crash took its end",
+                    VISIBLE.as_secs()
+                );
+                return Err(Fault::new(Code::SourceChanged, detail));
+            }
             tokio::time::sleep(POLL).await;
         }
     } else {
-        for (table, key) in last_touches(endpoint, server_id, &position.file, assemble).await? {
+        for (table, key) in last_touches(endpoint, &facts.uuid, server_id, &position.file, assemble).await? {
             wait_for_row(&mut conn, &table, &key).await?;
         }
     }
@@ -87,12 +97,13 @@ fn touch(rows: &Rows) -> Option<Touch> {
 /// The last change at or before `upto`, in its file, and the last one of each XA transaction that was committed there.
 async fn last_touches(
     endpoint: &Endpoint,
+    uuid: &str,
     server_id: u32,
     upto: &FilePosition,
     assemble: &mut impl Assemble,
 ) -> Result<Vec<Touch>, Fault> {
     let start = FilePosition { file: upto.file.clone(), offset: FILE_START };
-    let mut reader = binlog::open(endpoint, server_id, &Start::FileOnce(start)).await?;
+    let mut reader = binlog::open(endpoint, uuid, server_id, &Start::FileOnce(start)).await?;
     let (mut last, mut touches) = (None, Vec::new());
     while let Some(framed) = reader.next().await? {
         let rotated = matches!(&framed.event, Event::Rotate(next) if next.file != upto.file);

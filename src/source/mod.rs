@@ -19,7 +19,7 @@ mod offset;
 pub mod rows;
 
 use crate::conn::{self, Endpoint, Purpose};
-use crate::fault::{Class, Fault, Side};
+use crate::fault::{Class, Code, Fault, Side};
 use crate::model::table::TableName;
 use crate::sql::qualified;
 pub use mysql_async::Conn;
@@ -28,6 +28,18 @@ use mysql_async::prelude::Queryable;
 /// Opens a session on the source.
 pub async fn connect(endpoint: &Endpoint, purpose: Purpose) -> Result<Conn, Fault> {
     conn::connect(Side::Source, endpoint, purpose).await
+}
+
+/// Opens a session on the server `uuid`. While the source moves, one address may lead each new session to another server; what is
+/// read here and there must be of one.
+pub async fn connect_to(endpoint: &Endpoint, purpose: Purpose, uuid: &str) -> Result<Conn, Fault> {
+    let mut conn = connect(endpoint, purpose).await?;
+    let found: Option<String> =
+        conn.query_first("SELECT @@GLOBAL.server_uuid").await.map_err(|error| conn::diagnose(Side::Source, &error))?;
+    if found.as_deref() == Some(uuid) {
+        return Ok(conn);
+    }
+    Err(Fault::new(Code::ConnectionLost(Side::Source), "the address leads to another server than a moment ago"))
 }
 
 /// Runs a statement that returns no rows.

@@ -9,6 +9,7 @@
 
 mod http;
 mod log;
+mod relay;
 mod task;
 
 use std::fs::File;
@@ -24,6 +25,7 @@ use tempfile::TempDir;
 
 use crate::lab::{POLL, Process, Server, Version, last_lines};
 pub use log::Line;
+pub use relay::Relay;
 pub use task::{PASSWORD_AT_SOURCE, PASSWORD_AT_TARGET, Task, USER};
 
 /// How long the daemon may stand still while something is waited for. Longer than anything it may
@@ -184,6 +186,13 @@ impl Ferry {
     /// Kills it where it stands.
     pub fn kill9(&mut self) {
         self.process = None;
+    }
+
+    /// Starts it again with what `task` says now; kills it before that if it still runs.
+    pub fn restart_with(&mut self, task: &Task) {
+        self.kill9();
+        self.address = task.write(self.directory.path());
+        self.run();
     }
 
     /// Starts it again with the same configuration; kills it before that if it still runs.

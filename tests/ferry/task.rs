@@ -85,6 +85,6 @@ impl Task {
 /// A file that only its owner can read.
 fn secret(path: &Path, text: &str) {
     let mut options = fs::File::options();
-    let file = options.write(true).create_new(true).mode(0o600).open(path);
+    let file = options.write(true).create(true).truncate(true).mode(0o600).open(path);
     file.and_then(|mut file| file.write_all(text.as_bytes())).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
 }
