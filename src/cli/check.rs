@@ -95,6 +95,8 @@ mod tests {
             outcome,
             detail: detail.to_owned(),
             remedy: remedy.map(str::to_owned),
+            cause: None,
+            in_failover: false,
         };
         vec![
             item("source.binlog_format", Outcome::Pass, "ROW", None),

@@ -66,7 +66,8 @@ fn binlog(facts: &Facts, items: &mut Vec<Item>) {
         facts.log_bin,
         format!("the binary log is {log}"),
         "set binlog_format=ROW in the cluster parameter group and reboot; use the writer endpoint, readers have no binary log",
-    ));
+    )
+    .in_failover());
     items.push(Item::demand(
         "source.binlog_format",
         facts.binlog_format == "ROW",
@@ -86,12 +87,15 @@ fn binlog(facts: &Facts, items: &mut Vec<Item>) {
         options,
         format!("only PARTIAL_JSON is known: {PARAMETERS} to it, or to the empty string"),
     ));
-    items.push(Item::demand(
-        "source.writer",
-        !facts.read_only,
-        if facts.read_only { "read-only" } else { "read-write" },
-        "use the cluster's writer endpoint",
-    ));
+    items.push(
+        Item::demand(
+            "source.writer",
+            !facts.read_only,
+            if facts.read_only { "read-only" } else { "read-write" },
+            "use the cluster's writer endpoint",
+        )
+        .in_failover(),
+    );
     if facts.has_gtids() {
         items.push(Item::pass("source.gtid", "positions are GTID sets"));
     } else {
@@ -178,6 +182,7 @@ async fn replica(facts: &Facts, conn: &mut Conn, wish: &Wish<'_>, items: &mut Ve
     match facts::position(facts, conn).await {
         Ok(position) => items.push(Item::pass("source.replication_client", format!("the binary log ends at {position}"))),
         Err(_) if !facts.log_bin => {}
+        Err(fault) if fault.code.class().is_some() => items.push(Item::of_fault("source.replication_client", &fault)),
         Err(fault) => items.push(Item::fail("source.replication_client", fault.detail, client)),
     }
     let slave = "GRANT REPLICATION SLAVE ON *.* TO the source account";

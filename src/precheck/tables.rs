@@ -62,8 +62,10 @@ async fn on_source(from: &mut Source, wish: &Wish<'_>, items: &mut Vec<Item>) ->
     ));
     let mut unreadable = Vec::new();
     for listed in &from.tables {
-        if let Err(fault) = catalog::readable(&mut from.conn, &listed.name).await {
-            unreadable.push(fault.detail);
+        match catalog::readable(&mut from.conn, &listed.name).await {
+            Ok(()) => {}
+            Err(fault) if fault.code.class().is_some() => return Err(fault),
+            Err(fault) => unreadable.push(fault.detail),
         }
     }
     items.push(Item::demand(
@@ -77,6 +79,7 @@ async fn on_source(from: &mut Source, wish: &Wish<'_>, items: &mut Vec<Item>) ->
         let probe = source::may_lock(&mut from.conn, &keyless).await;
         items.push(match probe {
             Ok(()) => Item::pass("source.keyless", format!("copied under a short table lock: {}", name_some(&names))),
+            Err(fault) if fault.code.class().is_some() => Item::of_fault("source.keyless", &fault),
             Err(fault) => Item::fail(
                 "source.keyless",
                 format!("without a primary or unique key: {} ({})", name_some(&names), fault.detail),

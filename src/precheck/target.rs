@@ -43,12 +43,15 @@ pub async fn examine(endpoint: &Endpoint, wish: &Wish<'_>, source: Option<&Sourc
     items.push(Item::pass("target.connection", endpoint.address()));
     let known = (facts.major, facts.minor) >= (5, 7);
     items.push(Item::demand("target.version", known, facts.version.clone(), "MySQL 5.7 or newer is needed"));
-    items.push(Item::demand(
-        "target.writable",
-        !facts.read_only,
-        if facts.read_only { "read-only" } else { "read-write" },
-        "use the cluster's primary endpoint",
-    ));
+    items.push(
+        Item::demand(
+            "target.writable",
+            !facts.read_only,
+            if facts.read_only { "read-only" } else { "read-write" },
+            "use the cluster's primary endpoint",
+        )
+        .in_failover(),
+    );
     let grants = Grants::read(&grants);
     if let Some(source) = source {
         let schemas = source.tables.iter().map(|listed| listed.name.schema.as_str()).collect();
