@@ -29,10 +29,27 @@ pub struct Writing {
     pub stop: CancellationToken,
 }
 
+/// The stream's two paces.
+#[derive(Debug)]
+struct Paces {
+    rows: Pace,
+    bytes: Pace,
+}
+
+impl Paces {
+    fn new(now: Instant) -> Self {
+        Self { rows: Pace::new(now), bytes: Pace::new(now) }
+    }
+
+    fn take(&mut self, rows: u64, bytes: u64, limits: Limits, now: Instant) -> Duration {
+        let by_rows = self.rows.take(rows, limits.stream_rows_per_second, now);
+        by_rows.max(self.bytes.take(bytes, limits.stream_bytes_per_second, now))
+    }
+}
+
 /// Writes parts until they end, a stop is asked for, or something fails.
 pub async fn write(mut writing: Writing, mut parts: mpsc::Receiver<Part>) -> Result<(), Fault> {
-    let now = Instant::now();
-    let (mut rows, mut bytes) = (Pace::new(now), Pace::new(now));
+    let mut paces = Paces::new(Instant::now());
     let mut gates: Vec<OwnedRwLockWriteGuard<()>> = Vec::new();
     let mut overlaps = Vec::new();
     let mut inside = false;
@@ -51,13 +68,7 @@ pub async fn write(mut writing: Writing, mut parts: mpsc::Receiver<Part>) -> Res
         if !inside && !writing.unpaused().await {
             return Ok(());
         }
-        let limits = *writing.limits.borrow();
-        let wait = rows.take(part.changes, limits.stream_rows_per_second, Instant::now()).max(bytes.take(
-            part.bytes,
-            limits.stream_bytes_per_second,
-            Instant::now(),
-        ));
-        if !wait.is_zero() && !writing.throttled(wait, inside).await {
+        if !writing.throttled(&mut paces, &part, inside).await {
             return Ok(());
         }
         for fates in &part.fates {
@@ -97,12 +108,20 @@ impl Writing {
         }
     }
 
-    /// Waits for the pace; false when a stop came first. Inside a transaction a stop waits for its end.
-    async fn throttled(&mut self, wait: Duration, inside: bool) -> bool {
+    /// Waits for the pace; false when a stop came first. Inside a transaction a stop waits for its end. A limit that is taken back is
+    /// not waited for.
+    async fn throttled(&mut self, paces: &mut Paces, part: &Part, inside: bool) -> bool {
         let began = Instant::now();
-        let going_on = tokio::select! {
-            () = self.stop.cancelled(), if !inside => false,
-            () = tokio::time::sleep(wait) => true,
+        let mut wait = paces.take(part.changes, part.bytes, *self.limits.borrow_and_update(), began);
+        if wait.is_zero() {
+            return true;
+        }
+        let going_on = loop {
+            tokio::select! {
+                () = self.stop.cancelled(), if !inside => break false,
+                () = tokio::time::sleep(wait) => break true,
+                Ok(()) = self.limits.changed() => wait = paces.take(0, 0, *self.limits.borrow_and_update(), Instant::now()),
+            }
         };
         let seconds = began.elapsed().as_secs_f64();
         self.observer.metrics().throttled_seconds.of(Throttled::Stream).inc_by(seconds);

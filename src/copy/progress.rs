@@ -1,5 +1,6 @@
 //! What the copy tells the world, and the paces it keeps.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,10 +10,11 @@ use crate::observe::metrics::Throttled;
 use crate::observe::snapshot::TableState;
 use crate::throttle::Pace;
 
-/// Shared by all workers.
+/// Shared by all workers, and by all voyages of a task.
 #[derive(Debug)]
 pub struct Progress {
     paces: Mutex<Paces>,
+    made: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -25,7 +27,17 @@ struct Paces {
 impl Progress {
     pub fn new(now: Instant) -> Self {
         let pace = Pace::new(now);
-        Self { paces: Mutex::new(Paces { queries: pace.clone(), rows: pace.clone(), bytes: pace }) }
+        Self { paces: Mutex::new(Paces { queries: pace.clone(), rows: pace.clone(), bytes: pace }), made: AtomicU64::new(0) }
+    }
+
+    /// A range has its line in the ledger, or a table is finished.
+    pub(super) fn make(&self) {
+        self.made.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often that was so. It rises as long as the copy gets on.
+    pub fn made(&self) -> u64 {
+        self.made.load(Ordering::Relaxed)
     }
 
     fn wait_for(&self, copying: &Copying, queries: u64, rows: u64, bytes: u64) -> Duration {
@@ -45,10 +57,19 @@ impl Copying {
         let mut paused = self.paused.clone();
         // The sender lives as long as the conductor; without it nobody can ask for a pause.
         let _ = paused.wait_for(|paused| !paused).await;
-        let wait = self.progress.wait_for(self, queries, rows, bytes);
-        if !wait.is_zero() {
-            tokio::time::sleep(wait).await;
-            self.observer.metrics().throttled_seconds.of(Throttled::Copy).inc_by(wait.as_secs_f64());
+        let mut limits = self.limits.clone();
+        limits.mark_unchanged();
+        let began = Instant::now();
+        let mut wait = self.progress.wait_for(self, queries, rows, bytes);
+        while !wait.is_zero() {
+            tokio::select! {
+                () = tokio::time::sleep(wait) => break,
+                // A limit that is taken back is not waited for; the debt is counted anew at the new one.
+                Ok(()) = limits.changed() => wait = self.progress.wait_for(self, 0, 0, 0),
+            }
+        }
+        if !wait.is_zero() || began.elapsed() >= Duration::from_millis(1) {
+            self.observer.metrics().throttled_seconds.of(Throttled::Copy).inc_by(began.elapsed().as_secs_f64());
         }
     }
 

@@ -38,8 +38,8 @@ pub async fn copy(copying: &Copying, pending: &Pending) -> Result<(), Fault> {
     let mut ledger = Ledger { conn: &mut target, task: &copying.task, epoch: copying.epoch, table: &table.name };
     ledger.restarted().await?;
 
-    let mut locker = source::connect(&copying.source, Purpose::Rows).await?;
-    let mut reader = source::connect(&copying.source, Purpose::Rows).await?;
+    let mut locker = source::connect_to(&copying.source, Purpose::Rows, &copying.facts.uuid).await?;
+    let mut reader = source::connect_to(&copying.source, Purpose::Rows, &copying.facts.uuid).await?;
     // A lock that waits lets every new writer wait behind it: better to give up soon and try again later.
     source::run(&mut locker, LOCK_PATIENCE).await?;
     source::run(&mut locker, &format!("LOCK TABLES {} READ", qualified(&table.name))).await?;
@@ -77,6 +77,7 @@ pub async fn copy(copying: &Copying, pending: &Pending) -> Result<(), Fault> {
         ledger.snapshot(&mark).await
     };
     tokio::try_join!(reading, writing)?;
+    copying.progress.make();
     pending.overlap.enter(Stage::Snapshot(mark));
     copying.entered(&table.name, TableState::Streaming);
     tracing::info!(table = %table.name, "copied as a snapshot");

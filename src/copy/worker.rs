@@ -42,7 +42,7 @@ struct Sessions {
 /// Copies chunks until every table is finished.
 pub async fn work(copying: Copying, plan: Arc<Plan>, turn: Arc<Notify>) -> Result<(), Fault> {
     let mut sessions = Sessions {
-        source: source::connect(&copying.source, Purpose::Rows).await?,
+        source: source::connect_to(&copying.source, Purpose::Rows, &copying.facts.uuid).await?,
         target: target::connect(&copying.target, Purpose::Rows).await?,
         documents: HashMap::new(),
     };
@@ -74,6 +74,7 @@ pub async fn work(copying: Copying, plan: Arc<Plan>, turn: Arc<Notify>) -> Resul
                 if let Some(range) = range {
                     let began = Instant::now();
                     let (rows, bytes) = chunk(&copying, &pending, Some(&range), &mut sessions).await?;
+                    copying.progress.make();
                     plan.took(index, rows, bytes, began.elapsed());
                 }
                 index
@@ -255,6 +256,7 @@ async fn finish(copying: &Copying, pending: &Pending, sessions: &mut Sessions) -
     let position = facts::position(&copying.facts, &mut sessions.source).await?;
     let mark = Mark { server_uuid: copying.facts.uuid.clone(), file: position.file };
     ledger(copying, pending, &mut sessions.target).copied(&mark).await?;
+    copying.progress.make();
     pending.overlap.enter(Stage::Until(mark));
     copying.entered(&pending.table.name, TableState::Copied);
     tracing::info!(table = %pending.table.name, "copied");

@@ -242,10 +242,21 @@ impl Snapshot {
         self.events.push_back(Event { at: unix_now(), level, text: text.into() });
     }
 
+    /// Nothing is measured any more: what was measured last says nothing about now.
+    pub fn forget_measures(&mut self) {
+        (self.lag_seconds, self.read_lag_seconds, self.backlog_bytes) = (None, None, None);
+        self.source.position = Position::default();
+        (self.stream.transactions_per_second, self.stream.rows_per_second) = (0.0, 0.0);
+        (self.copy.rows_per_second, self.copy.eta_seconds) = (0.0, None);
+    }
+
     /// `Ok` when the task streams and applies; else the reason, for `/readyz` and for a person.
     pub fn readiness(&self) -> Result<(), String> {
         if let Some(failure) = &self.error {
             return Err(format!("stopped by error {}: {}; remedy: {}", failure.code, failure.message, failure.remedy));
+        }
+        if let Some(retry) = &self.retries.last {
+            return Err(format!("trying again after {}", retry.cause));
         }
         match self.phase {
             Phase::Stream | Phase::Cutover if self.paused => Err("paused by an operator; remedy: POST /resume".to_owned()),
@@ -362,6 +373,15 @@ mod tests {
             snapshot.paused = false;
             snapshot.error = Some(Failure::default());
             assert!(snapshot.readiness().is_err(), "{phase}, error");
+            snapshot.error = None;
+            snapshot.retries.last = Some(Retry {
+                side: Side::Target,
+                class: RetryClass::Connection,
+                cause: "reset".to_owned(),
+                next_attempt_at: 1.0,
+                window_ends_at: 2.0,
+            });
+            assert!(snapshot.readiness().is_err(), "{phase}, trying again");
         }
     }
 }

@@ -42,7 +42,7 @@ use crate::fault::{Backoff, Class, Fault, Retry, RetrySettings};
 use crate::model::phase::Phase;
 use crate::model::selection::Selection;
 use crate::model::task::Migrate;
-use crate::observe::snapshot::{Failure, Level, RetryClass, Side as ShownSide, unix_now};
+use crate::observe::snapshot::{Failure, Level, RetryClass, Side as ShownSide, Snapshot, unix_now};
 use crate::observe::{Control, Observer, snapshot};
 use crate::throttle::Limits;
 use crate::{apply, copy, fault};
@@ -84,6 +84,7 @@ pub struct Replicator {
     charter: Charter,
     observer: Observer,
     knobs: Knobs,
+    progress: Arc<copy::Progress>,
     stop: CancellationToken,
 }
 
@@ -93,7 +94,7 @@ struct Patience {
     other: Backoff,
 }
 
-/// A voyage that lasted this long had made its way: the next fault opens a new window.
+/// The next fault opens a new window when something was made in between, or when there was nothing to make for this long.
 const STEADY: Duration = Duration::from_secs(30);
 
 /// How often the loop comes round when nothing is asked of it: well below every watchdog's patience.
@@ -125,7 +126,8 @@ impl Replicator {
             snapshot.target.endpoint = target;
             snapshot.throttle = limits;
         });
-        Self { charter, observer, knobs, stop: CancellationToken::new() }
+        let progress = Arc::new(copy::Progress::new(Instant::now()));
+        Self { charter, observer, knobs, progress, stop: CancellationToken::new() }
     }
 
     /// Runs until a stop is asked for, or a definite fault, or a retry window that ran out.
@@ -211,18 +213,33 @@ impl Replicator {
     /// Start, then voyages.
     async fn work(&self) -> Result<(), Fault> {
         let mut patience = Patience { connection: Backoff::new(), other: Backoff::new() };
-        let mut epoch = None;
+        let (mut epoch, mut made) = (None, self.made());
         while !self.stop.is_cancelled() {
             let began = Instant::now();
             let Err(fault) = self.attempt(&mut epoch).await else { return Ok(()) };
+            let caught_up = self.caught_up();
+            self.observer.update(Snapshot::forget_measures);
             let Some(class) = fault.code.class() else { return Err(fault) };
-            if began.elapsed() >= STEADY {
+            let reached = self.made();
+            if reached != made || caught_up && began.elapsed() >= STEADY {
                 patience.connection.reset();
                 patience.other.reset();
             }
+            made = reached;
             self.wait_after(fault, class, &mut patience).await?;
         }
         Ok(())
+    }
+
+    /// What has become durable: batches, and pieces of the copy that need not be copied again.
+    fn made(&self) -> (u64, u64) {
+        (self.observer.metrics().batches.get(), self.progress.made())
+    }
+
+    /// Whether nothing was left to do.
+    fn caught_up(&self) -> bool {
+        let snapshot = self.observer.snapshot();
+        snapshot.backlog_transactions == 0 && snapshot.lag_seconds == Some(0.0)
     }
 
     /// One voyage, after taking the task if that is not done yet.

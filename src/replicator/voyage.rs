@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc, watch as channel};
 use tokio::task::JoinSet;
@@ -13,7 +13,7 @@ use super::{Replicator, recall, watch};
 use crate::apply::{self, Merger, Writing};
 use crate::checkpoint::Checkpoint;
 use crate::conn::Purpose;
-use crate::copy::{self, Copying, Pending, Progress};
+use crate::copy::{self, Copying, Pending};
 use crate::fault::{Code, Fault, Side};
 use crate::model::change::StreamItem;
 use crate::model::event::Framed;
@@ -170,7 +170,7 @@ fn copying_of(replicator: &Replicator, chart: &Chart, epoch: u64, reach: Option<
         limits: replicator.knobs.limits.subscribe(),
         paused: replicator.knobs.paused.subscribe(),
         observer: replicator.observer.clone(),
-        progress: Arc::new(Progress::new(Instant::now())),
+        progress: Arc::clone(&replicator.progress),
         reach,
     }
 }
@@ -189,7 +189,7 @@ async fn set_up_lane(
         Start::File(checkpoint.position.file.clone())
     };
     let hold = recall::recall(replicator, chart, &checkpoint.position).await?;
-    let reader = binlog::open(&charter.source, charter.server_id, &start).await?;
+    let reader = binlog::open(&charter.source, &chart.facts.uuid, charter.server_id, &start).await?;
     let assembler = chart.assembler(replicator, checkpoint.position.clone()).with_hold(hold);
     let (applied, _) = channel::channel(Applied { position: checkpoint.position.clone(), ..Applied::default() });
     let (items, received_items) = mpsc::channel(stream::ITEMS);
@@ -249,6 +249,10 @@ async fn survey(replicator: &Replicator, checkpoint: &Checkpoint) -> Result<Char
     let mut target = target::connect(&charter.target, Purpose::Catalog).await?;
     let facts = facts::read(Side::Source, &mut source).await?;
     let target_facts = facts::read(Side::Target, &mut target).await?;
+    if charter.migrate.stream() && !facts.is_writer(&checkpoint.source_uuid) {
+        let detail = "the address leads to a server that is no writer: it is read-only, or has no binary log";
+        return Err(Fault::new(Code::ConnectionLost(Side::Source), detail));
+    }
     same_source(&facts, checkpoint, &mut source).await?;
     let listed = catalog::list(Side::Source, &mut source, &charter.selection).await?;
     let lines = target::state::tables(&mut target, &charter.task).await?;

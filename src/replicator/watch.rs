@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use crate::conn::{Endpoint, Purpose};
-use crate::fault::Fault;
+use crate::fault::{Code, Fault, Side};
 use crate::model::phase::Phase;
 use crate::model::position::{Applied, FilePosition, Position};
 use crate::observe::Observer;
@@ -26,6 +26,8 @@ use crate::target;
 use super::voyage::shown;
 
 const PERIOD: Duration = Duration::from_secs(1);
+/// A target that answers nothing for so long is given up, and connected to again: perhaps somewhere else.
+const ANSWER: Duration = Duration::from_secs(60);
 /// Positions written down; older ones are thinned out, which rounds a long lag up by at most its age's share.
 const SAMPLES: usize = 3600;
 
@@ -96,17 +98,23 @@ impl Counts {
 /// Asks the target, once a second, whether the task is still ours: an idle task writes nothing, and would not notice otherwise that
 /// it was replaced. A task of its own, so that a target that hangs does not keep the watch from saying so.
 pub async fn guard(target: Endpoint, task: String, epoch: u64) -> Result<(), Fault> {
-    let mut conn = target::connect(&target, Purpose::Rows).await?;
+    let mut conn = answered(ANSWER, target::connect(&target, Purpose::Rows)).await?;
     let mut tick = tokio::time::interval(PERIOD);
     loop {
         tick.tick().await;
-        target::state::still_ours(&mut conn, &task, epoch).await?;
+        answered(ANSWER, target::state::still_ours(&mut conn, &task, epoch)).await?;
     }
+}
+
+/// The answer to a question that takes no time, or the end of a connection that no longer gives one.
+async fn answered<T>(within: Duration, question: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    let silent = || Fault::new(Code::ConnectionLost(Side::Target), format!("no answer within {within:?}"));
+    tokio::time::timeout(within, question).await.unwrap_or_else(|_| Err(silent()))
 }
 
 /// Watches until the source cannot be asked any more.
 pub async fn watch(watch: Watch) -> Result<(), Fault> {
-    let mut conn = source::connect(&watch.source, Purpose::Rows).await?;
+    let mut conn = source::connect_to(&watch.source, Purpose::Rows, &watch.facts.uuid).await?;
     let mut tick = tokio::time::interval(PERIOD);
     let (mut to_read, mut to_apply) = (Milestones::default(), Milestones::default());
     let mut before = (Instant::now(), Counts::of(&watch.observer.snapshot()));
@@ -232,6 +240,12 @@ mod tests {
         milestones.note(later(12), at(300));
         assert_eq!(milestones.lag(later(15), &at(150)), Some(Duration::from_secs(4)));
         assert_eq!(milestones.lag(later(15), &at(200)), Some(Duration::from_secs(3)));
+    }
+
+    #[tokio::test]
+    async fn a_target_that_answers_nothing_is_a_lost_connection() {
+        let fault = answered(Duration::from_millis(1), std::future::pending::<Result<(), Fault>>()).await.expect_err("no answer");
+        assert_eq!(fault.code, Code::ConnectionLost(Side::Target));
     }
 
     #[test]
