@@ -13,6 +13,10 @@ const EMPTY_KEY: &[u8] = b".\"\"";
 
 /// The types of a column's leaves at these paths.
 pub fn types(column: &str, paths: &[Vec<u8>]) -> Vec<u8> {
+    // No leaf was seen yet: the function wants one at least.
+    if paths.is_empty() {
+        return b"''".to_vec();
+    }
     let mut out = b"CONCAT_WS(','".to_vec();
     for path in paths {
         out.extend_from_slice(b",IFNULL(JSON_TYPE(");
@@ -70,6 +74,11 @@ mod tests {
             text(r#"$."it's \"x"[3]"#),
             r#"CONCAT_WS(',',IFNULL(JSON_TYPE(JSON_EXTRACT(`d`,_utf8mb4'$."it\'s \\"x"[3]')),''))"#
         );
+    }
+
+    #[test]
+    fn no_leaves_are_an_empty_answer() {
+        assert_eq!(types("d", &[]), b"''");
     }
 
     #[test]

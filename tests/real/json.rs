@@ -40,7 +40,7 @@ const DOCUMENTS: &[&str] = &[
     "JSON_ARRAY(de * de, d0 + 0.5, CAST(-0.5 AS DECIMAL(30,20)), CAST(0 AS DECIMAL(5,5)), \
      CAST(99999999999999999999999999999999999.999999999999999999999999999999 AS DECIMAL(65,30)))",
     "JSON_ARRAY(CAST('0000-00-00' AS DATE), CAST('2023-02-31' AS DATE), CAST('2020-00-15 10:00:00' AS DATETIME(6)), \
-     CAST('23:59:59.999999' AS TIME(6)), CAST('-00:00:00.000001' AS TIME(6)), CAST('9999-12-31 23:59:59.999999' AS DATETIME(6)))",
+     CAST('31:59:59.999999' AS TIME(6)), CAST('-00:00:00.000001' AS TIME(6)), CAST('9999-12-31 23:59:59.999999' AS DATETIME(6)))",
     "'{\"a\": 4294967296, \"b\": \"2024-02-29\", \"c\": \"12:34:56.000000\", \"d\": \"base64:type15:YQ==\", \"e\": \"base64:type \\\\\" x\", \"f\": -0.0, \"g\": 1.25}'",
     "JSON_OBJECT('', de, 'a b', ti, 'q\"', vb, 'back\\\\slash', da, '😀', ts, CHAR(1, 10, 127 USING utf8mb4), bi, '$', d0, 'a.b', 1.5e0, '*', 2.5e0, \
      '[0]', 3.5e0, 'it''s', 0.5e0, 'é', 7)",
@@ -164,7 +164,10 @@ async fn documents_are_copied_and_streamed_exactly(route: Route) {
     fill(&pair.source, "docs", 0).await;
     // No two of these have a leaf in common, and together they have more leaves than are asked for at once.
     pair.source
-        .exec(format!("{SESSION}; CREATE TABLE shapes (id INT PRIMARY KEY, d JSON); CREATE TABLE loose (id INT, d JSON, e JSON)"))
+        .exec(format!(
+            "{SESSION}; CREATE TABLE shapes (id INT PRIMARY KEY, d JSON); CREATE TABLE loose (id INT, d JSON, e JSON); \
+             CREATE TABLE bare (id INT PRIMARY KEY, d JSON); INSERT INTO bare VALUES (1, NULL), (2, '[]'), (3, '{{}}')"
+        ))
         .await;
     let shapes: Vec<String> = (0..400)
         .map(|id| {
@@ -177,7 +180,7 @@ async fn documents_are_copied_and_streamed_exactly(route: Route) {
 
     let mut ferry = Ferry::start(&pair.task(&["shop.*"]));
     ferry.wait_streaming().await;
-    for table in ["docs", "shapes", "loose"] {
+    for table in ["docs", "shapes", "loose", "bare"] {
         assert_documents(&pair, table, "d").await;
         assert_sizes(&pair, table).await;
     }
@@ -191,8 +194,12 @@ async fn documents_are_copied_and_streamed_exactly(route: Route) {
         ))
         .await;
     pair.source.exec(format!("{SESSION}; DELETE FROM docs WHERE id = 3; UPDATE docs SET id = id + 5000 WHERE id < 10")).await;
+    // Without a key a row is found by its documents.
+    pair.source.exec(format!("{SESSION}; UPDATE loose SET id = id + 100 WHERE id > 5; DELETE FROM loose WHERE id < 4")).await;
     ferry.wait_applied(&pair.source).await;
     assert_documents(&pair, "docs", "d").await;
+    assert_documents(&pair, "loose", "d").await;
+    assert_documents(&pair, "loose", "e").await;
     assert_sizes(&pair, "docs").await;
     assert_eq!(ferry.terminate().await.0, 0);
     ferry.assert_clean_log();
