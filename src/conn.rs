@@ -222,11 +222,9 @@ fn tls_refusal(error: &std::io::Error) -> Option<String> {
             | Alert::InsufficientSecurity
             | Alert::AccessDenied
             | Alert::CertificateRequired,
-        ) => {
-            Some(format!(
-                "{error}: the server shares no TLS version or cipher with us; TLS 1.3, or 1.2 with ECDHE and AEAD, is needed"
-            ))
-        }
+        ) => Some(format!(
+            "{error}: the server shares no TLS version or cipher with us; TLS 1.3, or 1.2 with ECDHE and AEAD, is needed"
+        )),
         _ => None,
     }
 }

@@ -109,10 +109,16 @@ async fn replicate(launch: Launch, mut signals: mpsc::Receiver<Signal>, listener
     let server = http::spawn(listener, routes, closing.clone())
         .map_err(|error| failure(&Fault::new(Code::HttpBind, error.to_string())))?;
     let mut notify = Notify::new(&launch.environment);
+    // Before anything can fail: what listens is up, a database is waited for.
+    notify.ready();
     let replicator = Replicator::new(charter(&launch.config), observer.clone());
+    let serving = server.join();
+    tokio::pin!(serving);
+    let mut is_served = true;
     let outcome = tokio::select! {
         outcome = replicator.run(ordered, controls) => outcome,
-        ended = server.join() => {
+        ended = &mut serving => {
+            is_served = false;
             let why = ended.err().map_or_else(String::new, |error| error.to_string());
             Err(Fault::new(Code::Internal, format!("the HTTP server ended: {why}")))
         }
@@ -120,11 +126,16 @@ async fn replicate(launch: Launch, mut signals: mpsc::Receiver<Signal>, listener
             Err(Fault::new(Code::Internal, "signals are no longer heard"))
         }
     };
-    if outcome.is_err() && notify.may_linger() {
+    let lingers = is_served && outcome.is_err() && notify.may_linger();
+    if lingers {
         last_words(&observer, &mut signals, &mut notify).await;
     }
     notify.stopping();
     closing.cancel();
+    if lingers {
+        // The answer that was waited for is sent to its end. The server gives up on slow readers by itself.
+        let _ = serving.await;
+    }
     outcome.map_err(|fault| failure(&fault))
 }
 
@@ -164,7 +175,6 @@ async fn relay(
     notify: &mut Notify,
 ) {
     let mut mirror = Mirror::new(launch.config.task.state_dir.clone());
-    notify.ready();
     let mut tell = tokio::time::interval(notify.watchdog_interval().map_or(TELL, |interval| interval.min(TELL)));
     loop {
         let order = tokio::select! {

@@ -6,6 +6,7 @@
 
 #![allow(clippy::panic, reason = "a test fails by a panic")]
 
+mod ferry;
 mod lab;
 
 mod contracts {
@@ -14,6 +15,10 @@ mod contracts {
     mod service;
 
     // The contracts.
+    mod boards;
+    mod live;
+    mod metrics;
+    mod rules;
     mod signals;
     mod unit;
 }

@@ -17,7 +17,8 @@
 
 use std::fmt::Write as _;
 
-use super::snapshot::{Snapshot, TableState};
+use super::metrics::Label;
+use super::snapshot::{Side, Snapshot, TableState};
 use crate::model::Phase;
 
 struct Family {
@@ -44,6 +45,7 @@ pub(super) fn render(snapshot: &Snapshot, ready: bool) -> String {
 fn families(snapshot: &Snapshot, ready: bool) -> Vec<Family> {
     let mut families = labelled(snapshot);
     families.extend(stream(snapshot));
+    families.extend(ends(snapshot));
     families.extend(proof(snapshot, ready));
     families
 }
@@ -90,8 +92,9 @@ fn labelled(snapshot: &Snapshot) -> Vec<Family> {
 
 /// How far behind the stream is.
 fn stream(snapshot: &Snapshot) -> Vec<Family> {
-    // A backlog is a distance to the source's position: without one, its 0 means nothing.
-    let backlog = snapshot.source.position.is_known().then_some(snapshot.backlog_transactions as f64);
+    // A backlog is a distance to the source's position: without one, or with one of before an outage, its 0 means nothing.
+    let known = snapshot.source.position.is_known() && snapshot.retries.last.is_none();
+    let backlog = known.then_some(snapshot.backlog_transactions as f64);
     vec![
         single(
             "read_lag_seconds",
@@ -114,9 +117,43 @@ fn stream(snapshot: &Snapshot) -> Vec<Family> {
             snapshot.backlog_bytes.map(|bytes| bytes as f64),
         ),
         single(
+            "caught_up_timestamp_seconds",
+            "All that the source committed before this moment is applied; keeps its value through an outage. Absent until known.",
+            snapshot.caught_up_at,
+        ),
+        single("checkpoint_timestamp_seconds", "When the checkpoint was last seen to move.", snapshot.checkpoint_at),
+        single(
+            "binlog_retention_seconds",
+            "How long the source keeps its binlog; absent when unknown, and when it keeps it for good.",
+            snapshot.retention_seconds,
+        ),
+        single(
             "binlog_retention_remaining_seconds",
             "Time until the source may purge the binlog that is needed next; absent while unknown.",
             snapshot.retention_remaining_seconds,
+        ),
+    ]
+}
+
+/// Whether the two ends answer.
+fn ends(snapshot: &Snapshot) -> Vec<Family> {
+    let retry = snapshot.retries.last.as_ref();
+    let ends = [(Side::Source, &snapshot.source.server_version), (Side::Target, &snapshot.target.server_version)];
+    let up = ends.into_iter().filter_map(|(side, version)| {
+        let is_down = retry.is_some_and(|retry| retry.side == side);
+        // Its version is known from the first answer on.
+        (is_down || !version.is_empty()).then(|| labelled_one(Side::NAME, side.as_str(), flag(!is_down)))
+    });
+    vec![
+        family(
+            "endpoint_up",
+            "0 while this end is tried again, 1 when it answered last; absent before the first answer.",
+            up.collect(),
+        ),
+        single(
+            "retry_window_end_timestamp_seconds",
+            "When the retry that is going on gives up; absent when there is none.",
+            retry.map(|retry| retry.window_ends_at),
         ),
     ]
 }
@@ -173,7 +210,7 @@ fn escaped(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observe::snapshot::TableProgress;
+    use crate::observe::snapshot::{Retry, RetryClass, TableProgress};
 
     fn has(text: &str, line: &str) -> bool {
         text.lines().any(|found| found == line)
@@ -190,12 +227,41 @@ mod tests {
             "binlog_retention_remaining_seconds",
             "verify_drift_rows",
             "copy_remaining_seconds",
+            "caught_up_timestamp_seconds",
+            "checkpoint_timestamp_seconds",
+            "binlog_retention_seconds",
+            "retry_window_end_timestamp_seconds",
         ] {
             assert!(text.contains(&format!("# TYPE polarferry_{name} gauge\n")));
             assert!(!text.contains(&format!("\npolarferry_{name} ")), "{name} has a sample");
         }
         let broken = Snapshot { lag_seconds: Some(f64::NAN), ..Snapshot::default() };
         assert!(!render(&broken, false).contains("NaN"));
+    }
+
+    #[test]
+    fn an_end_that_is_tried_again_is_down_and_hides_the_backlog() {
+        let mut snapshot = Snapshot::default();
+        assert!(!render(&snapshot, false).contains("polarferry_endpoint_up{"));
+        snapshot.source.server_version = "8.0".to_owned();
+        snapshot.source.position.file = "b.000001".to_owned();
+        assert!(has(&render(&snapshot, false), "polarferry_backlog_transactions 0"));
+        snapshot.retries.last = Some(Retry {
+            side: Side::Target,
+            class: RetryClass::Connection,
+            cause: "refused".to_owned(),
+            next_attempt_at: 1.0,
+            window_ends_at: 2.5,
+        });
+        let text = render(&snapshot, false);
+        for line in [
+            r#"polarferry_endpoint_up{side="source"} 1"#,
+            r#"polarferry_endpoint_up{side="target"} 0"#,
+            "polarferry_retry_window_end_timestamp_seconds 2.5",
+        ] {
+            assert!(has(&text, line), "{line} is missing in\n{text}");
+        }
+        assert!(!text.contains("\npolarferry_backlog_transactions "));
     }
 
     #[test]

@@ -52,6 +52,13 @@ pub struct Snapshot {
     /// Source transactions known and not yet applied; says nothing until `source.position` is known.
     pub backlog_transactions: u64,
     pub backlog_bytes: Option<u64>,
+    /// All that the source committed before this moment is applied. Unlike a lag it stays true when nothing can be asked any more:
+    /// now minus this is how far behind we are at the most, through an outage as well.
+    pub caught_up_at: Option<f64>,
+    /// When the checkpoint was last seen to move.
+    pub checkpoint_at: Option<f64>,
+    /// How long the source keeps its binlog; `None` also when it keeps it for good.
+    pub retention_seconds: Option<f64>,
     /// How long until the source may purge the binlog that we need next.
     pub retention_remaining_seconds: Option<f64>,
     pub tables: Vec<TableProgress>,
@@ -242,6 +249,13 @@ impl Snapshot {
         self.events.push_back(Event { at: unix_now(), level, text: text.into() });
     }
 
+    /// What the source keeps, less what we are behind. A file is purged by the age of its end, and the file that we need ends after
+    /// the place that we are at: so this is the least that is left.
+    pub fn reckon_retention(&mut self, now: f64) {
+        let reckon = |kept: f64, caught_up: f64| (kept - (now - caught_up).max(0.0)).max(0.0);
+        self.retention_remaining_seconds = self.retention_seconds.zip(self.caught_up_at).map(|(kept, at)| reckon(kept, at));
+    }
+
     /// Nothing is measured any more: what was measured last says nothing about now.
     pub fn forget_measures(&mut self) {
         (self.lag_seconds, self.read_lag_seconds, self.backlog_bytes) = (None, None, None);
@@ -303,6 +317,10 @@ mod tests {
             "/read_lag_seconds",
             "/backlog_transactions",
             "/backlog_bytes",
+            "/caught_up_at",
+            "/checkpoint_at",
+            "/retention_seconds",
+            "/retention_remaining_seconds",
             "/tables/0/name",
             "/tables/0/state",
             "/tables/0/rows_copied",
@@ -350,6 +368,21 @@ mod tests {
         let other: Snapshot =
             serde_json::from_str(r#"{"task":"orders","new_key":1}"#).expect("missing keys are defaults, new keys are ignored");
         assert_eq!(other.task, "orders");
+    }
+
+    #[test]
+    fn retention_runs_out_while_the_source_cannot_be_asked() {
+        let mut snapshot = Snapshot { retention_seconds: Some(3600.0), ..Snapshot::default() };
+        snapshot.reckon_retention(1000.0);
+        assert_eq!(snapshot.retention_remaining_seconds, None, "how far behind we are is unknown");
+        snapshot.caught_up_at = Some(1000.0);
+        snapshot.lag_seconds = Some(0.0);
+        snapshot.forget_measures();
+        assert_eq!(snapshot.lag_seconds, None);
+        for (now, left) in [(900.0, 3600.0), (1600.0, 3000.0), (9000.0, 0.0)] {
+            snapshot.reckon_retention(now);
+            assert_eq!(snapshot.retention_remaining_seconds, Some(left));
+        }
     }
 
     #[test]

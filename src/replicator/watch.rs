@@ -16,7 +16,7 @@ use crate::fault::{Code, Fault, Side};
 use crate::model::phase::Phase;
 use crate::model::position::{Applied, FilePosition, Position};
 use crate::observe::Observer;
-use crate::observe::snapshot::{Snapshot, TableState};
+use crate::observe::snapshot::{Snapshot, TableState, unix_now};
 use crate::overlap::{Overlap, Overlaps, Reach, Reached, Stage, passed};
 use crate::source;
 use crate::source::facts::{self, Facts};
@@ -134,8 +134,16 @@ pub async fn watch(watch: Watch) -> Result<(), Fault> {
         let rate = |new: u64, old: u64| new.saturating_sub(old) as f64 / seconds;
         let complete = watch.tables(&applied);
         watch.observer.update(|snapshot| {
+            let (wall, reached) = (unix_now(), shown(&applied.position));
+            if snapshot.applied != reached {
+                snapshot.checkpoint_at = Some(wall);
+            }
             snapshot.source.position = shown(&position);
-            snapshot.applied = shown(&applied.position);
+            snapshot.applied = reached;
+            // Where we are unsure now, what was sure before still holds.
+            snapshot.caught_up_at = lag.map(|lag| wall - lag.as_secs_f64()).or(snapshot.caught_up_at);
+            snapshot.retention_seconds = watch.facts.binlog_kept.map(|kept| kept.as_secs_f64());
+            snapshot.reckon_retention(wall);
             snapshot.read_lag_seconds = read_lag.map(|lag| lag.as_secs_f64());
             snapshot.lag_seconds = lag.map(|lag| lag.as_secs_f64());
             snapshot.backlog_transactions = backlog;

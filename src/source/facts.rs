@@ -1,5 +1,7 @@
 //! What a server says of itself. Everything that differs between versions is decided here, once.
 
+use std::time::Duration;
+
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row};
 
@@ -32,6 +34,9 @@ pub struct Facts {
     pub max_allowed_packet: u64,
     /// No table without a primary key can be created.
     pub requires_primary_keys: bool,
+    /// How long the binary log is kept; `None` when that is unknown, or for good.
+    pub binlog_kept: Option<Duration>,
+    is_aurora: bool,
 }
 
 impl Facts {
@@ -52,6 +57,12 @@ impl Facts {
     /// A server of our own that is merely read-only has had its writes stopped: its log is complete.
     pub fn is_writer(&self, position_of: &str) -> bool {
         self.log_bin && !self.reader && (!self.read_only || self.uuid == position_of)
+    }
+
+    fn keep(&mut self, seconds: u64) {
+        if seconds > 0 {
+            self.binlog_kept = Some(Duration::from_secs(seconds));
+        }
     }
 
     fn set(&mut self, name: &str, value: String) {
@@ -79,6 +90,10 @@ impl Facts {
             }
             "lower_case_table_names" => self.lower_case_table_names = value.parse().unwrap_or(0),
             "sql_require_primary_key" => self.requires_primary_keys = on,
+            // Both exist on 8.0, where the days are 0 unless somebody set them, and then the seconds are.
+            "binlog_expire_logs_seconds" => self.keep(value.parse().unwrap_or(0)),
+            "expire_logs_days" => self.keep(value.parse().map_or(0, |days: u64| days * 86_400)),
+            "aurora_version" => self.is_aurora = true,
             "max_allowed_packet" => self.max_allowed_packet = value.parse().unwrap_or(0),
             _ => {}
         }
@@ -91,8 +106,8 @@ pub async fn read(side: Side, conn: &mut Conn) -> Result<Facts, Fault> {
         .query(
             "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version','server_uuid','server_id','log_bin','binlog_format',\
              'binlog_row_image','binlog_row_value_options','gtid_mode','binlog_order_commits','read_only','super_read_only',\
-             'log_slave_updates','log_replica_updates','sql_require_primary_key',\
-             'innodb_read_only','lower_case_table_names','max_allowed_packet')",
+             'log_slave_updates','log_replica_updates','sql_require_primary_key','binlog_expire_logs_seconds','expire_logs_days',\
+             'aurora_version','innodb_read_only','lower_case_table_names','max_allowed_packet')",
         )
         .await
         .map_err(|error| diagnose(side, &error))?;
@@ -100,7 +115,17 @@ pub async fn read(side: Side, conn: &mut Conn) -> Result<Facts, Fault> {
     for (name, value) in rows {
         facts.set(&name, value);
     }
+    if facts.is_aurora {
+        facts.binlog_kept = kept_by_aurora(conn).await;
+    }
     Ok(facts)
+}
+
+/// Aurora has a setting of its own, in a table that not every account may read. It is for the operator's eyes: unknown stops nothing.
+async fn kept_by_aurora(conn: &mut Conn) -> Option<Duration> {
+    let query = "SELECT CAST(value AS UNSIGNED) FROM mysql.rds_configuration WHERE name = 'binlog retention hours'";
+    let hours: Option<Option<u64>> = conn.query_first(query).await.ok()?;
+    hours.flatten().filter(|hours| *hours > 0).map(|hours| Duration::from_secs(hours * 3600))
 }
 
 /// Which databases' changes the binary log has: `binlog-do-db` and `binlog-ignore-db`, as the server prints them.
@@ -143,7 +168,7 @@ pub async fn is_replica(facts: &Facts, conn: &mut Conn) -> Result<bool, Fault> {
 
 fn no_log() -> Fault {
     // It was on when the task began: this is a reader now.
-    Fault::new(Code::ConnectionLost(Side::Source), "the source\'s binary log is off")
+    Fault::new(Code::ConnectionLost(Side::Source), "the source's binary log is off")
 }
 
 async fn status(facts: &Facts, conn: &mut Conn) -> Result<Row, Fault> {
@@ -201,6 +226,21 @@ pub async fn logs_cascades(conn: &mut Conn) -> Result<bool, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_binlog_is_kept_for_seconds_or_days_and_zero_is_for_good() {
+        for (settings, seconds) in [
+            (&[("binlog_expire_logs_seconds", "2592000"), ("expire_logs_days", "0")][..], Some(2_592_000)),
+            (&[("binlog_expire_logs_seconds", "0"), ("expire_logs_days", "2")], Some(172_800)),
+            (&[("expire_logs_days", "0")], None),
+        ] {
+            let mut facts = Facts::default();
+            for (name, value) in settings {
+                facts.set(name, (*value).to_owned());
+            }
+            assert_eq!(facts.binlog_kept, seconds.map(Duration::from_secs), "{settings:?}");
+        }
+    }
 
     #[test]
     fn gtids_are_followed_only_when_every_transaction_has_one_and_the_set_is_complete() {

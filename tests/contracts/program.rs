@@ -1,15 +1,15 @@
 //! Programs of the machine.
 
 use std::io::ErrorKind;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
-/// Runs `command` to its end.
+/// Runs `command` to its end; its standard input is the caller's affair.
 ///
 /// # Panics
 /// When the program is not there: with the package that brings it.
 pub fn run(command: &mut Command, package: &str) -> Output {
     let name = command.get_program().to_string_lossy().into_owned();
-    command.stdin(Stdio::null()).output().unwrap_or_else(|error| match error.kind() {
+    command.output().unwrap_or_else(|error| match error.kind() {
         ErrorKind::NotFound => {
             panic!("`{name}` is not installed, and this contract cannot be checked without it: apt-get install {package}")
         }

@@ -83,6 +83,14 @@ impl Service {
         fs::read_to_string(self.directory.path().join("log")).expect("a log")
     }
 
+    pub fn wait_for_log(&self, text: &str) {
+        let deadline = Instant::now() + DEADLINE;
+        while !self.log().contains(text) {
+            assert!(Instant::now() < deadline, "{text} is not in the log:\n{}", self.log());
+            thread::sleep(POLL);
+        }
+    }
+
     /// The next notification.
     pub fn told(&self) -> String {
         let mut buffer = [0; 4096];
@@ -135,6 +143,17 @@ impl Service {
         let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n");
         ask(&self.address, &format!("{head}Content-Length: 0\r\n\r\n"))
     }
+}
+
+/// One GET of somebody else's server. HTTP/1.0, so that the answer ends with the connection.
+pub fn http_get(address: &str, path: &str) -> std::io::Result<(u16, String)> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(DEADLINE))?;
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let code = answer.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or_default();
+    Ok((code, answer.split_once("\r\n\r\n").map_or_else(String::new, |(_, body)| body.to_owned())))
 }
 
 fn ask(address: &str, request: &str) -> (u16, String) {

@@ -52,7 +52,6 @@ fn a_reload_is_announced_and_a_bad_file_changes_nothing() {
         // The second time round the file cannot be loaded.
         config("copy_bytes_per_second = \"many\"\n", &service);
     }
-    // A conductor that is told to stop has heard all that came before.
     service.signal("TERM");
     assert_eq!(service.told_of_change(), "STOPPING=1");
     assert_eq!(service.end(), Some(0));
@@ -69,11 +68,12 @@ fn sigusr1_writes_the_state_and_sigint_stops_as_sigterm_does() {
     let mut service = Service::start(&Wanted::default());
     assert_eq!(service.told(), "READY=1");
     service.signal("USR1");
+    // Of two signals that wait, the lower number is heard first.
+    service.wait_for_log("\"message\":\"state\"");
     service.signal("INT");
     assert_eq!(service.told_of_change(), "STOPPING=1");
     assert_eq!(service.end(), Some(0));
-    let log = service.log();
-    assert!(log.contains("\"message\":\"state\"") && log.contains("applied"), "{log}");
+    assert!(service.log().contains("applied"), "{}", service.log());
 }
 
 #[test]

@@ -96,6 +96,11 @@ impl Ferry {
         self.process = Some(process.unwrap_or_else(|failure| panic!("{failure}")));
     }
 
+    /// Where it listens: host and port.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
     /// `GET /status`; `None` while it does not listen.
     pub async fn try_status(&self) -> Option<Value> {
         let (code, body) = http::get(&self.address, "/status").await?;
