@@ -3,7 +3,7 @@
 
 use super::pair::{Pair, Route};
 use crate::ferry::{Ferry, PASSWORD_AT_SOURCE, PASSWORD_AT_TARGET, Task, USER};
-use crate::lab::{Options, Server, create_account, free_port, last_lines};
+use crate::lab::{Options, Server, count, create_account, free_port, last_lines};
 use mysql_async::BinlogStreamRequest;
 use mysql_async::prelude::Queryable;
 
@@ -85,6 +85,11 @@ async fn a_source_without_binlog_is_refused() {
     let options = Options { log_bin: false, gtid: false, ..Route::V80.source_options() };
     let pair = pair_with(options).await;
     assert_refused(&pair, &pair.task(&["shop.*"]), DATA, &["binlog"]).await;
+    // A copy alone needs none.
+    let mut ferry = Ferry::start(&pair.task(&["shop.*"]).with("[migrate]\nstream = false\n"));
+    assert_eq!(ferry.wait_end().await, 0, "{}", ferry.last_words());
+    assert_eq!(count(&pair.target, "shop", "t").await, 2);
+    ferry.assert_clean_log();
 }
 
 #[tokio::test(flavor = "multi_thread")]
