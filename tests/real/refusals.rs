@@ -8,7 +8,7 @@ use mysql_async::BinlogStreamRequest;
 use mysql_async::prelude::Queryable;
 
 /// Failed precheck.
-const DATA: &[i32] = &[65];
+pub const DATA: &[i32] = &[65];
 const CONFIGURATION: &[i32] = &[78];
 /// A refused login may be found by the precheck or before it.
 const EITHER: &[i32] = &[65, 78];
@@ -18,7 +18,7 @@ const TABLE: &str = "CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY K
 
 /// Starts a daemon on `task` and sees it refuse: with one of `codes`, and with a cause that contains
 /// each of `words`, however they are cased.
-async fn assert_refused(pair: &Pair, task: &Task, codes: &[i32], words: &[&str]) {
+pub async fn assert_refused(pair: &Pair, task: &Task, codes: &[i32], words: &[&str]) {
     let before = databases(&pair.target).await;
     if !codes.contains(&78) {
         assert_not_ready(task, words).await;
