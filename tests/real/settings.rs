@@ -1,16 +1,14 @@
 //! Does a source whose own settings differ arrive whole all the same, or is it refused?
 
 use mysql_async::prelude::Queryable;
-use polarferry::conn::{Endpoint, Purpose, Tls, TlsMode};
-use polarferry::fault::{Code, Side};
+use polarferry::conn::{Endpoint, Tls, TlsMode};
 use polarferry::model::position::FilePosition;
-use polarferry::source;
 use polarferry::source::binlog::{self, Start};
 
 use super::pair::{Pair, Route};
 use super::refusals::{DATA, assert_refused};
 use crate::ferry::{Ferry, PASSWORD_AT_SOURCE, USER};
-use crate::lab::{count, unique_id};
+use crate::lab::count;
 
 const SOUND: &str =
     "autocommit = 1, sql_select_limit = DEFAULT, max_execution_time = 0, transaction_isolation = 'REPEATABLE-READ'";
@@ -98,14 +96,4 @@ fn endpoint(pair: &Pair) -> Endpoint {
         password: PASSWORD_AT_SOURCE.into(),
         tls: Tls { mode: TlsMode::Disabled, ca: None },
     }
-}
-
-/// A failover: the name leads to another instance while a voyage opens its sessions one by one.
-async fn assert_bound_to_one_server(pair: &Pair) {
-    let endpoint = endpoint(pair);
-    let uuid = pair.source.query_rows::<String>("SELECT @@server_uuid").await.remove(0);
-    source::connect_to(&endpoint, Purpose::Rows, &uuid).await.expect("the same server");
-    let other = source::connect_to(&endpoint, Purpose::Rows, "another").await.expect_err("another server");
-    assert_eq!(other.code, Code::ConnectionLost(Side::Source), "{other}");
-    assert!(binlog::open(&endpoint, "another", unique_id(), &from_the_first()).await.is_err());
 }
