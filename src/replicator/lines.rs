@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn the_copy_may_be_switched_off_only_when_it_is_over() {
-        let migrate = |copy| Migrate::new(false, copy, true).expect("parts that go together");
+        let migrate = |copy| Migrate::new(true, copy, false).expect("parts that go together");
         let copying = [line("a", CopyState::Strict), line("b", CopyState::Copying { upto: vec![] })];
         assert_eq!(whole(&copying, migrate(true)), Ok(()));
         assert_eq!(whole(&copying[..1], migrate(false)), Ok(()));
