@@ -14,7 +14,7 @@ pub fn verdict(snapshot: &Snapshot) -> Verdict {
     let gate = |name: &str, ok: bool, detail: String| Check::new(name, ok, detail);
     let copied = snapshot.tables.iter().filter(|table| table.state == TableState::Streaming).count();
     let reached = snapshot.applied.file == snapshot.source.position.file && snapshot.applied.pos >= snapshot.source.position.pos;
-    let known = snapshot.source.position.is_known();
+    let known = snapshot.is_in_sight();
     let place = |at: &Position| if at.is_known() { format!("{}:{}", at.file, at.pos) } else { "unknown".to_owned() };
     let seconds = |lag: Option<f64>| lag.map_or_else(|| "unknown".to_owned(), |lag| format!("{lag:.1} s"));
     let within = |lag: Option<f64>| lag.is_some_and(|lag| lag <= LAG_SECONDS);

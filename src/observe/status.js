@@ -181,7 +181,7 @@ function drawFigures(s) {
 
   const hasPosition = s.source.position.gtid_set !== "" || s.source.position.file !== "";
   const backlogBytes = isKnown(s.backlog_bytes) ? bytes(s.backlog_bytes) + " of binlog" : "transactions";
-  drawFigure("backlog", ...(hasPosition ? [brief(s.backlog_transactions), "tx"] : ["unknown", ""]), backlogBytes);
+  drawFigure("backlog", ...(hasPosition && !s.retries.last ? [brief(s.backlog_transactions), "tx"] : ["unknown", ""]), backlogBytes);
 
   const isCopying = s.phase === "copy";
   drawFigure("rows", brief(isCopying ? s.copy.rows_per_second : s.stream.rows_per_second), "/s",

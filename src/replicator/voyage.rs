@@ -371,7 +371,6 @@ async fn settle(
         }
     }
     lines.retain(|line| line.state != CopyState::Excluded);
-    lines::whole(&lines, charter.migrate)?;
     Ok(lines)
 }
 
