@@ -295,8 +295,6 @@ pub fn of_server_error(side: Side, number: u16, message: &str) -> Code {
         1236 if message.contains("Binary log is not open") => Code::ConnectionLost(side),
         // "Slave has more GTIDs than the master has", "Replica has more GTIDs than the source has".
         1236 if message.contains("more GTIDs than") => Code::SourceChanged,
-        // An event of the source's is larger than what it may send: nothing is lost once the limit is raised.
-        1236 if message.contains("max_allowed_packet") => Code::ServerError(side),
         1236 | 1220 | 1373 => Code::StreamLost,
         // Duplicates, NULLs, ranges, lengths, text, dates, foreign keys, checks, generated columns, JSON, geometry.
         1022 | 1048 | 1062 | 1169 | 1264 | 1265 | 1292 | 1364 | 1366 | 1406 | 1411 | 1416 | 1451 | 1452 | 1690 | 3105 | 3140
@@ -408,9 +406,10 @@ mod tests {
         let of = |message| of_server_error(Side::Source, 1236, message);
         assert!(of("Binary log is not open").class().is_some(), "the source has moved: waited for");
         assert_eq!(of("Slave has more GTIDs than the master has, using the master's SERVER_UUID."), Code::SourceChanged);
+        // The length of an event that is damaged, as a rule: a source writes no event that is longer than it may send.
         assert_eq!(
             of("log event entry exceeded max_allowed_packet; Increase max_allowed_packet on master"),
-            Code::ServerError(Side::Source)
+            Code::EventDamaged
         );
     }
 

@@ -7,7 +7,7 @@ use std::io::{self, IsTerminal};
 
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
+use tracing_subscriber::{EnvFilter, Layer, fmt};
 
 /// The variable that sets the level.
 pub const VARIABLE: &str = "POLARFERRY_LOG";
@@ -33,26 +33,14 @@ impl Fault {
     }
 }
 
-/// Changes the level of a running process.
-#[derive(Clone)]
-pub struct Level(reload::Handle<EnvFilter, Registry>);
-
-impl Level {
-    pub fn set(&self, directives: &str) -> Result<(), Fault> {
-        let filter = filter(directives)?;
-        self.0.reload(filter).map_err(|error| Fault::Subscriber(error.to_string()))
-    }
-}
-
 /// Starts logging for this process, once. Empty directives mean `LEVEL`.
-pub fn start(directives: &str) -> Result<Level, Fault> {
-    let (filter, handle) = reload::Layer::new(filter(directives)?);
+pub fn start(directives: &str) -> Result<(), Fault> {
+    let filter = filter(directives)?;
     let lines = fmt::layer().with_writer(io::stderr);
     let lines =
         if io::stderr().is_terminal() { lines.boxed() } else { lines.json().flatten_event(true).with_span_list(false).boxed() };
     let subscriber = tracing_subscriber::registry().with(filter).with(lines);
-    subscriber.try_init().map_err(|error| Fault::Subscriber(error.to_string()))?;
-    Ok(Level(handle))
+    subscriber.try_init().map_err(|error| Fault::Subscriber(error.to_string()))
 }
 
 fn filter(directives: &str) -> Result<EnvFilter, Fault> {

@@ -37,7 +37,8 @@
 //!
 //! A burial may be forgotten once the delete is *proven visible* on the source and no read that began before the proof is still
 //! unwritten: reads that begin later cannot return the row. Proofs are numbered, and a read remembers the last one before it: so
-//! burials go even when there is never a moment without an open read.
+//! burials go even when there is never a moment without an open read. The proof is the executed GTID set, or, without GTIDs, a
+//! locking read of a key that was buried later (`replicator::burials`).
 //!
 //! # Crash
 //!
@@ -174,6 +175,25 @@ impl Overlap {
 
     pub fn is_buried(&self, key: &[u8]) -> bool {
         self.burials().keys.contains_key(key)
+    }
+
+    pub fn burial_count(&self) -> usize {
+        self.burials().keys.len()
+    }
+
+    /// The clock of the last batch that has buried anything here, settled or not.
+    pub fn buried(&self) -> u64 {
+        self.burials().clock
+    }
+
+    /// A key that was buried after this clock.
+    pub fn buried_after(&self, clock: u64) -> Option<KeyBytes> {
+        let burials = self.burials();
+        // Most looks find that nothing is new; only then is the map gone through.
+        if burials.clock <= clock {
+            return None;
+        }
+        burials.keys.iter().find(|(_, buried)| **buried > clock).map(|(key, _)| key.clone())
     }
 
     pub fn has_burials(&self) -> bool {

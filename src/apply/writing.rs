@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedRwLockWriteGuard, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::Part;
+use super::{Counts, Part};
 use crate::fault::Fault;
+use crate::model::change::Commit;
 use crate::model::phase::Phase;
 use crate::model::position::Applied;
 use crate::observe::Observer;
@@ -27,6 +28,23 @@ pub struct Writing {
     pub observer: Observer,
     /// A stop is looked at between batches, never inside one.
     pub stop: CancellationToken,
+}
+
+/// What the open batch has written; it counts when it is committed.
+#[derive(Debug, Default)]
+struct Tally {
+    began: Option<Instant>,
+    transactions: u64,
+    counts: Counts,
+}
+
+impl Tally {
+    fn add(&mut self, part: &Part) {
+        self.transactions += part.transactions;
+        self.counts.inserts += part.counts.inserts;
+        self.counts.updates += part.counts.updates;
+        self.counts.deletes += part.counts.deletes;
+    }
 }
 
 /// The stream's two paces.
@@ -53,8 +71,7 @@ pub async fn write(mut writing: Writing, mut parts: mpsc::Receiver<Part>) -> Res
     let mut gates: Vec<OwnedRwLockWriteGuard<()>> = Vec::new();
     let mut overlaps = Vec::new();
     let mut inside = false;
-    // Of the open batch; they count as applied when it is committed.
-    let mut transactions = 0;
+    let mut batch = Tally::default();
     loop {
         let waiting = Instant::now();
         let part = tokio::select! {
@@ -80,15 +97,17 @@ pub async fn write(mut writing: Writing, mut parts: mpsc::Receiver<Part>) -> Res
         }
         let phase = *writing.phase.borrow();
         let end = part.end.as_ref().map(|commit| (commit, writing.source_uuid.as_str(), phase));
-        let began = Instant::now();
+        let began = *batch.began.get_or_insert_with(Instant::now);
         writing.writer.note(&part.undecided.prepared(), &part.undecided.decided()).await?;
         let timing = writing.writer.write(&part.statements, end).await?;
         inside = part.end.is_none();
-        transactions += part.transactions;
-        writing.report(&part, transactions, timing, began.elapsed());
+        batch.add(&part);
+        writing.spent(timing);
+        if let Some(end) = &part.end {
+            writing.report(std::mem::take(&mut batch), end, began.elapsed());
+        }
         overlaps.extend(part.fates.into_iter().map(|fates| fates.overlap));
         if !inside {
-            transactions = 0;
             // Reported first, settled second: see `Overlap::settled`.
             for overlap in overlaps.drain(..) {
                 overlap.settle();
@@ -129,14 +148,19 @@ impl Writing {
         going_on
     }
 
-    fn report(&self, part: &Part, transactions: u64, timing: Timing, whole: Duration) {
+    fn spent(&self, timing: Timing) {
+        let seconds = &self.observer.metrics().apply_seconds;
+        seconds.of(ApplyStage::Execute).inc_by(timing.execute.as_secs_f64());
+        seconds.of(ApplyStage::Commit).inc_by(timing.commit.as_secs_f64());
+    }
+
+    /// A batch is committed.
+    fn report(&self, batch: Tally, end: &Commit, whole: Duration) {
+        let Tally { transactions, counts, .. } = batch;
         let metrics = self.observer.metrics();
-        metrics.apply_seconds.of(ApplyStage::Execute).inc_by(timing.execute.as_secs_f64());
-        metrics.apply_seconds.of(ApplyStage::Commit).inc_by(timing.commit.as_secs_f64());
-        metrics.applied_rows.of(Op::Insert).inc_by(part.counts.inserts);
-        metrics.applied_rows.of(Op::Update).inc_by(part.counts.updates);
-        metrics.applied_rows.of(Op::Delete).inc_by(part.counts.deletes);
-        let Some(end) = &part.end else { return };
+        metrics.applied_rows.of(Op::Insert).inc_by(counts.inserts);
+        metrics.applied_rows.of(Op::Update).inc_by(counts.updates);
+        metrics.applied_rows.of(Op::Delete).inc_by(counts.deletes);
         metrics.applied_transactions.inc_by(transactions);
         metrics.batches.inc();
         metrics.batch_duration.observe(whole.as_secs_f64());
@@ -149,9 +173,45 @@ impl Writing {
         self.observer.update(|snapshot| {
             snapshot.stream.batches += 1;
             snapshot.stream.transactions += transactions;
-            snapshot.stream.rows_inserted += part.counts.inserts;
-            snapshot.stream.rows_updated += part.counts.updates;
-            snapshot.stream.rows_deleted += part.counts.deletes;
+            snapshot.stream.rows_inserted += counts.inserts;
+            snapshot.stream.rows_updated += counts.updates;
+            snapshot.stream.rows_deleted += counts.deletes;
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::apply::Undecided;
+
+    #[test]
+    fn a_batch_counts_all_its_parts() {
+        let part = |transactions, inserts| Part {
+            statements: Vec::new(),
+            fates: Vec::new(),
+            end: None,
+            transactions,
+            counts: Counts { inserts, updates: 1, deletes: 0 },
+            undecided: Undecided::default(),
+            changes: 0,
+            bytes: 0,
+        };
+        let mut batch = Tally::default();
+        for part in [part(2, 10), part(1, 5)] {
+            batch.add(&part);
+        }
+        assert_eq!((batch.transactions, batch.counts), (3, Counts { inserts: 15, updates: 2, deletes: 0 }));
+    }
+
+    #[test]
+    fn a_limit_that_is_taken_back_leaves_nothing_to_wait_for() {
+        let start = Instant::now();
+        let mut paces = Paces::new(start);
+        let slow = Limits { stream_rows_per_second: 1, ..Limits::default() };
+        assert_eq!(paces.take(3600, 0, slow, start), Duration::from_secs(3600));
+        let faster = Limits { stream_rows_per_second: 3600, ..Limits::default() };
+        assert_eq!(paces.take(0, 0, faster, start), Duration::from_secs(1));
+        assert_eq!(paces.take(0, 0, Limits::default(), start), Duration::ZERO);
     }
 }

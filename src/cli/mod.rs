@@ -13,6 +13,7 @@ mod control;
 mod cutover;
 mod exit;
 mod page;
+mod papers;
 mod run;
 mod status;
 mod text;
@@ -58,6 +59,11 @@ pub enum Command {
     Throttle(control::Throttle),
     /// Validate the configuration and print the effective one, secrets hidden
     Config(config::Arguments),
+    /// Print what a shell needs to complete our commands
+    Completions(papers::Completions),
+    /// Write the manual pages into a directory
+    #[command(hide = true)]
+    Man(papers::Pages),
 }
 
 /// The configuration file, for the commands that need one.
@@ -108,6 +114,8 @@ pub fn run(
         Command::Resume(arguments) => control::resume(&arguments, &environment),
         Command::Throttle(arguments) => control::throttle(&arguments, &environment),
         Command::Config(arguments) => config::run(&arguments, &environment),
+        Command::Completions(arguments) => papers::completions(&arguments),
+        Command::Man(arguments) => papers::pages(&arguments),
     };
     outcome.unwrap_or_else(|failure| {
         eprintln!("polarferry: {failure}");
@@ -178,6 +186,8 @@ mod tests {
             "polarferry resume --token-file t",
             "polarferry throttle --copy-rows-per-second 5 --stream-bytes-per-second 0 --token-file t",
             "polarferry config -c f",
+            "polarferry completions bash",
+            "polarferry man d",
         ] {
             assert!(exit(line).is_ok(), "{line}");
         }

@@ -9,20 +9,31 @@ use serde_json::Value;
 
 use super::text::{WIDTH, bar, plain, short, span, squeeze, thousands, wrap};
 
-/// Rows of the table list; a screen has not many more, and `--json` has them all.
-const TABLES: usize = 30;
+/// Lines of a page that nobody redraws; `--json` has all tables.
+pub(super) const LINES: usize = 42;
 
-pub(super) fn full(status: &Value) -> String {
+/// At least so many tables are listed, whatever the height.
+const FEW: usize = 3;
+
+/// The page; as many tables are listed as `lines` have room for.
+pub(super) fn full(status: &Value, lines: usize) -> String {
     let mut page = String::new();
     let mut line = |name: &str, text: &str| {
         writeln!(page, "{}", wrap(&format!("{name:<9}"), text)).expect("a String takes any text");
     };
     line("task", text(status, "/task").unwrap_or("unknown"));
-    line("phase", text(status, "/phase").unwrap_or("unknown"));
+    let paused = if status.pointer("/paused") == Some(&Value::Bool(true)) { ", paused by an operator" } else { "" };
+    line("phase", &format!("{}{paused}", text(status, "/phase").unwrap_or("unknown")));
+    if let Some(retry) = status.pointer("/retries/last").filter(|retry| retry.is_object()) {
+        line("retrying", &retrying(status, retry));
+    }
     line("source", &position(status, "/source/position"));
     line("applied", &position(status, "/applied"));
     line("lag", &lag(status));
-    line("backlog", &counted(status, "/backlog_transactions", "transactions"));
+    // While an end is tried again, the number is one of before.
+    let is_retrying = status.pointer("/retries/last").is_some_and(Value::is_object);
+    let backlog = if is_retrying { "unknown".to_owned() } else { counted(status, "/backlog_transactions", "transactions") };
+    line("backlog", &backlog);
     if status.get("stream").is_some_and(Value::is_object) {
         let transactions = counted(status, "/stream/transactions_per_second", "transactions/s");
         let rows = counted(status, "/stream/rows_per_second", "rows/s");
@@ -38,9 +49,12 @@ pub(super) fn full(status: &Value) -> String {
     if let Some(verdict) = text(status, "/cutover/verdict") {
         line("cutover", verdict);
     }
-    tables(status, &mut page);
-    error(status, &mut page);
-    page
+    let mut failure = String::new();
+    error(status, &mut failure);
+    // Two lines before the tables, one behind them.
+    let used = page.lines().count() + failure.lines().count() + 3;
+    tables(status, lines.saturating_sub(used).max(FEW), &mut page);
+    page + &failure
 }
 
 /// `phase=stream lag=2.4s backlog=14 …`: one line for a log or a pipe.
@@ -63,10 +77,24 @@ pub(super) fn line(status: &Value) -> String {
             write!(line, " {name}={}", count(at)).expect("a String takes any text");
         }
     }
+    if let Some(side) = text(status, "/retries/last/side") {
+        write!(line, " retrying={}", plain(side)).expect("a String takes any text");
+    }
+    if status.pointer("/paused") == Some(&Value::Bool(true)) {
+        line += " paused";
+    }
     if let Some(code) = status.pointer("/error/code") {
         write!(line, " error={}", plain(&scalar(code))).expect("a String takes any text");
     }
     line + "\n"
+}
+
+/// Which end is tried again, why, and how long yet. The daemon's clock is the one in its own report: ours may be another.
+fn retrying(status: &Value, retry: &Value) -> String {
+    let field = |name: &str| text(retry, name).unwrap_or("unknown");
+    let left = number(retry, "/window_ends_at").zip(number(status, "/updated_at")).map(|(end, now)| span((end - now).max(0.0)));
+    let left = left.map_or_else(String::new, |left| format!("; gives up in {left}"));
+    format!("the {}: {}{left}", field("/side"), field("/cause"))
 }
 
 fn text<'a>(status: &'a Value, at: &str) -> Option<&'a str> {
@@ -127,19 +155,20 @@ fn stand(table: &Value) -> Stand {
 }
 
 /// What moves comes first; what does not fit is counted.
-fn tables(status: &Value, page: &mut String) {
+fn tables(status: &Value, most: usize, page: &mut String) {
     let Some(tables) = status.get("tables").and_then(Value::as_array).filter(|tables| !tables.is_empty()) else {
         return;
     };
     let mut tables: Vec<&Value> = tables.iter().collect();
     tables.sort_by_key(|table| stand(table));
     let done = tables.iter().filter(|table| stand(table) == Stand::Done).count();
-    writeln!(page, "\n{done} of {} tables copied", thousands(tables.len() as u64)).expect("a String takes any text");
-    for table in tables.iter().take(TABLES) {
+    writeln!(page, "\n{} of {} tables copied", thousands(done as u64), thousands(tables.len() as u64))
+        .expect("a String takes any text");
+    for table in tables.iter().take(most) {
         writeln!(page, "{}", row(table)).expect("a String takes any text");
     }
-    if tables.len() > TABLES {
-        let more = tables.len() - TABLES;
+    if tables.len() > most {
+        let more = thousands((tables.len() - most) as u64);
         writeln!(page, "  and {more} more: status --json").expect("a String takes any text");
     }
 }
@@ -217,7 +246,7 @@ mod tests {
 
     #[test]
     fn a_status_fits_the_terminal() {
-        let page = full(&status());
+        let page = full(&status(), LINES);
         fits(&page);
         for part in [
             "phase    copy\n",
@@ -242,7 +271,7 @@ mod tests {
         status["phase"] = json!("failed");
         status["error"] =
             json!({ "code": 1236, "message": "the binlog at our position is gone\x1b[2J ".repeat(4), "remedy": "copy again" });
-        let page = full(&status);
+        let page = full(&status, LINES);
         fits(&page);
         assert!(page.contains("error    1236: the binlog at our position is gone [2J the"), "{page}");
         assert!(page.ends_with("remedy   copy again\n"), "{page}");
@@ -251,8 +280,24 @@ mod tests {
     }
 
     #[test]
+    fn a_retry_and_a_pause_are_shown() {
+        let mut status = status();
+        status["updated_at"] = json!(1000.0);
+        status["paused"] = json!(true);
+        status["retries"] = json!({ "last": { "side": "target", "cause": "refused", "window_ends_at": 4600.0 } });
+        let page = full(&status, LINES);
+        fits(&page);
+        for part in
+            ["phase    copy, paused by an operator\n", "retrying the target: refused; gives up in 1h 0m\n", "backlog  unknown\n"]
+        {
+            assert!(page.contains(part), "{part}\n{page}");
+        }
+        assert!(line(&status).ends_with(" retrying=target paused\n"), "{}", line(&status));
+    }
+
+    #[test]
     fn what_is_missing_is_unknown_and_never_zero() {
-        let page = full(&json!({ "lag_seconds": null, "tables": [{}], "error": "odd" }));
+        let page = full(&json!({ "lag_seconds": null, "tables": [{}], "error": "odd" }), LINES);
         fits(&page);
         for part in ["phase    unknown", "lag      unknown", "backlog  unknown transactions", "? of ~?", "error    odd"] {
             assert!(page.contains(part), "{part}\n{page}");
@@ -272,8 +317,22 @@ mod tests {
     #[test]
     fn many_tables_are_counted() {
         let table = json!({ "name": "a.b", "state": "done" });
-        let page = full(&json!({ "tables": vec![table; 100] }));
+        let page = full(&json!({ "tables": vec![table; 100] }), LINES);
         assert!(page.contains("100 of 100 tables copied"), "{page}");
-        assert!(page.ends_with("  and 70 more: status --json\n"), "{page}");
+        assert!(page.ends_with(" more: status --json\n"), "{page}");
+    }
+
+    #[test]
+    fn a_page_is_no_longer_than_the_terminal_is_high() {
+        let table = json!({ "name": "a.b", "state": "copying" });
+        let mut status = status();
+        status["tables"] = json!(vec![table; 2000]);
+        status["error"] = json!({ "code": "drift", "message": "a row that is not there", "remedy": "copy again" });
+        for lines in [24, 50] {
+            let page = full(&status, lines);
+            assert_eq!(page.lines().count(), lines, "{page}");
+            assert!(page.contains(" more: status --json\n") && page.contains("0 of 2,000 tables copied"), "{page}");
+        }
+        assert!(full(&status, 1).contains("a.b"));
     }
 }

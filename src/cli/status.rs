@@ -32,10 +32,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
             return watch(arguments).await;
         }
         let body = fetch(&arguments.daemon.url).await?;
-        let text = if arguments.json { format!("{}\n", body.trim_end()) } else { page::full(&parse(&body)?) };
+        let text = if arguments.json { format!("{}\n", body.trim_end()) } else { page::full(&parse(&body)?, page::LINES) };
         say(&text)?;
         Ok(Exit::Done)
     })
+}
+
+/// Lines of the terminal, less the one that the cursor ends on. It may have been resized since the last second.
+fn height() -> usize {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok().filter(|size| size.ws_row > 0);
+    size.map_or(page::LINES, |size| usize::from(size.ws_row).saturating_sub(1))
 }
 
 /// Asks until it is interrupted. A daemon that does not answer is shown and asked again: it may be restarting.
@@ -56,7 +62,7 @@ async fn watch(arguments: &Arguments) -> Result<Exit, Failure> {
                 continue;
             }
             (Ok(status), true) => format!("{status}\n"),
-            (Ok(status), false) if terminal => format!("{HOME}{}", page::full(&status)),
+            (Ok(status), false) if terminal => format!("{HOME}{}", page::full(&status, height())),
             (Ok(status), false) => page::line(&status),
         };
         say(&text)?;

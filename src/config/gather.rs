@@ -117,9 +117,9 @@ fn tls(section: &mut Section<'_>) -> Tls {
             section.warn("mode", "is disabled: the password's proof and every row cross the network in clear");
         }
         (TlsMode::Required, Some(_)) => {
-            section.warn("ca", "is not used in mode required; verify-ca or verify-identity would use it");
+            section.warn("ca", "is not used in mode required; verify-identity would use it");
         }
-        (TlsMode::Required | TlsMode::VerifyCa | TlsMode::VerifyIdentity, _) => {}
+        (TlsMode::Required | TlsMode::VerifyIdentity, _) => {}
     }
     Tls { mode, ca }
 }
@@ -193,6 +193,12 @@ fn throttle(section: &mut Section<'_>) -> Limits {
 fn http(section: &mut Section<'_>, environment: &Environment) -> (http::Settings, Origin) {
     let remedy = "an address and a port, as in listen = \"127.0.0.1:9187\"";
     let listen = section.parsed("listen", remedy).unwrap_or(http::LISTEN);
+    if !listen.ip().is_loopback() {
+        section.warn(
+            "listen",
+            "is not on loopback: table names and errors are shown to whoever reaches it, and the token is sent in clear",
+        );
+    }
     let token = secret::token(section, environment);
     let settings = http::Settings { listen, token: token.secret };
     (settings, token.origin)

@@ -112,7 +112,7 @@ fn the_environment_overrides_the_file() {
         MINIMAL,
         &[
             ("POLARFERRY__SOURCE__PORT", "3307"),
-            ("POLARFERRY__SOURCE__TLS__MODE", "verify-ca"),
+            ("POLARFERRY__SOURCE__TLS__MODE", "required"),
             ("POLARFERRY__OBJECTS__INCLUDE", "crm.*, `a,b`.t"),
             ("POLARFERRY__MIGRATE__SCHEMA", "false"),
             ("POLARFERRY__RETRY__OTHER_WINDOW", "5m"),
@@ -122,11 +122,22 @@ fn the_environment_overrides_the_file() {
     )
     .unwrap();
     assert_eq!(config.source.port, 3307);
-    assert_eq!(config.source.tls.mode, TlsMode::VerifyCa);
+    assert_eq!(config.source.tls.mode, TlsMode::Required);
     assert!(config.objects.includes("crm", "t") && config.objects.includes("a,b", "t"));
     assert!(!config.objects.includes("shop", "t"));
     assert!(!config.migrate.schema());
     assert_eq!(config.retry.other_window, Duration::from_secs(300));
+}
+
+#[test]
+fn what_cannot_be_kept_is_refused_and_what_is_open_is_warned_of() {
+    let refused = parse(MINIMAL, &[("POLARFERRY__SOURCE__TLS__MODE", "verify-ca")]).unwrap_err().to_string();
+    assert!(refused.contains("one of disabled, required, verify-identity"), "{refused}");
+    let warned = |listen: &str| {
+        let config = parse(&format!("{MINIMAL}[http]\nlisten = \"{listen}\""), &[]).unwrap();
+        config.warnings.iter().any(|warning| warning.contains("listen"))
+    };
+    assert!(warned("0.0.0.0:9187") && warned("[::]:9187") && !warned("127.0.0.1:9187") && !warned("[::1]:9187"));
 }
 
 #[test]

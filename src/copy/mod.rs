@@ -34,6 +34,7 @@ mod progress;
 mod snapshot;
 mod worker;
 
+use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,10 +45,12 @@ use tokio::task::JoinSet;
 use crate::conn::Endpoint;
 use crate::fault::{Code, Fault};
 use crate::model::Bytes;
+use crate::model::position::{FilePosition, Mark};
 use crate::model::table::Table;
 use crate::observe::Observer;
 use crate::overlap::{Overlap, Reach};
-use crate::source::facts::Facts;
+use crate::source;
+use crate::source::facts::{self, Facts};
 use crate::throttle::Limits;
 use plan::Plan;
 pub use progress::Progress;
@@ -113,16 +116,34 @@ pub struct Copying {
     pub reach: Option<Reach>,
 }
 
+impl Copying {
+    /// What the stream must pass: the source's position, read on this session. Without a stream there may be no binary log; the mark is
+    /// then of no server, and a stream that is added later sets it.
+    async fn mark(&self, conn: &mut source::Conn) -> Result<Mark, Fault> {
+        if self.reach.is_none() {
+            return Ok(Mark { server_uuid: String::new(), file: FilePosition::default() });
+        }
+        let position = facts::position(&self.facts, conn).await?;
+        Ok(Mark { server_uuid: self.facts.uuid.clone(), file: position.file })
+    }
+}
+
 /// Copies every pending table. Dropping the future is safe at any point: what is not committed is rolled back by the target.
 pub async fn copy(copying: Copying, pending: Vec<Pending>) -> Result<(), Fault> {
     let (keyed, keyless): (Vec<_>, Vec<_>) = pending.into_iter().partition(|pending| pending.table.key_columns().is_some());
     // The stream waits at the first event of a keyless table until its snapshot stands: these go first.
-    for pending in &keyless {
-        snapshot::copy(&copying, pending).await?;
+    let mut refused = VecDeque::new();
+    for pending in keyless {
+        if !snapshot::copy(&copying, &pending).await? {
+            refused.push_back(pending);
+        }
     }
     let plan = Arc::new(Plan::load(&copying, keyed).await?);
     let turn = Arc::new(Notify::new());
     let mut workers = JoinSet::new();
+    if !refused.is_empty() {
+        workers.spawn(snapshot::insist(copying.clone(), refused));
+    }
     for _ in 0..copying.settings.connections {
         workers.spawn(worker::work(copying.clone(), Arc::clone(&plan), Arc::clone(&turn)));
     }

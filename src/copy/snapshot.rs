@@ -11,16 +11,18 @@
 //! Rows without a key cannot be recognised, so an interrupted copy cannot go on: what an earlier try left behind is deleted, and
 //! the copy starts again. Only the last step, the ledger's line with the position, makes it count.
 
+use std::collections::VecDeque;
+use std::time::Duration;
+
 use tokio::sync::mpsc;
 
 use super::{Copying, Pending};
 use crate::conn::Purpose;
-use crate::fault::{Code, Fault};
-use crate::model::position::Mark;
-use crate::observe::snapshot::TableState;
+use crate::fault::{Class, Code, Fault};
+use crate::observe::snapshot::{Level, RetryClass, Side, TableState};
 use crate::overlap::Stage;
 use crate::source::documents::Documents;
-use crate::source::{self, facts, rows};
+use crate::source::{self, rows};
 use crate::sql::dml::{Collision, Inserts, Shapes};
 use crate::sql::{probe, qualified};
 use crate::target;
@@ -30,8 +32,35 @@ const STATEMENT_BYTES: usize = 1024 * 1024;
 /// In seconds; a server that has a long transaction open on the table is left alone after this.
 const LOCK_PATIENCE: &str = "SET SESSION lock_wait_timeout=2";
 
-/// Copies one table without a row key.
-pub async fn copy(copying: &Copying, pending: &Pending) -> Result<(), Fault> {
+/// Between two attempts at the same lock, in which the application's writers are left alone.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// Copies the tables whose lock was not to be had, as often as it takes; the other tables are copied meanwhile.
+pub async fn insist(copying: Copying, mut refused: VecDeque<Pending>) -> Result<(), Fault> {
+    while let Some(pending) = refused.pop_front() {
+        tokio::time::sleep(AGAIN).await;
+        if !copy(&copying, &pending).await? {
+            refused.push_back(pending);
+        }
+    }
+    Ok(())
+}
+
+/// The lock was refused: said, and counted as what it is.
+fn note_refusal(copying: &Copying, pending: &Pending, fault: &Fault) {
+    let name = &pending.table.name;
+    tracing::warn!(table = %name, %fault, "a transaction at the source holds it, and its stream stands still; trying again");
+    copying.observer.metrics().retries.of(Side::Source, RetryClass::Other).inc();
+    copying.observer.update(|snapshot| {
+        if snapshot.retries.source == 0 {
+            snapshot.push_event(Level::Warn, format!("{name} waits for the end of a transaction at the source"));
+        }
+        snapshot.retries.source += 1;
+    });
+}
+
+/// Copies one table without a row key; false when its lock was not to be had.
+pub async fn copy(copying: &Copying, pending: &Pending) -> Result<bool, Fault> {
     let table = &pending.table;
     copying.entered(&table.name, TableState::Copying);
     let mut target = target::connect(&copying.target, Purpose::Rows).await?;
@@ -42,13 +71,19 @@ pub async fn copy(copying: &Copying, pending: &Pending) -> Result<(), Fault> {
     let mut reader = source::connect_to(&copying.source, Purpose::Rows, &copying.facts.uuid).await?;
     // A lock that waits lets every new writer wait behind it: better to give up soon and try again later.
     source::run(&mut locker, LOCK_PATIENCE).await?;
-    source::run(&mut locker, &format!("LOCK TABLES {} READ", qualified(&table.name))).await?;
-    let position = facts::position(&copying.facts, &mut locker).await?;
+    match source::run(&mut locker, &format!("LOCK TABLES {} READ", qualified(&table.name))).await {
+        Ok(()) => {}
+        Err(fault) if fault.code.class() == Some(Class::Other) => {
+            note_refusal(copying, pending, &fault);
+            return Ok(false);
+        }
+        Err(fault) => return Err(fault),
+    }
+    let mark = copying.mark(&mut locker).await?;
     source::run(&mut reader, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
     source::run(&mut reader, "START TRANSACTION WITH CONSISTENT SNAPSHOT").await?;
     source::run(&mut locker, "UNLOCK TABLES").await?;
     drop(locker);
-    let mark = Mark { server_uuid: copying.facts.uuid.clone(), file: position.file };
 
     let (sender, mut pieces) = mpsc::channel(1);
     let all = probe::Range { table, key: None, after: None, upto: None };
@@ -81,5 +116,5 @@ pub async fn copy(copying: &Copying, pending: &Pending) -> Result<(), Fault> {
     pending.overlap.enter(Stage::Snapshot(mark));
     copying.entered(&table.name, TableState::Streaming);
     tracing::info!(table = %table.name, "copied as a snapshot");
-    Ok(())
+    Ok(true)
 }

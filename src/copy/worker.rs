@@ -11,7 +11,6 @@ use super::{Copying, Pending};
 use crate::conn::Purpose;
 use crate::fault::{Class, Code, Fault};
 use crate::model::change::KeyBytes;
-use crate::model::position::Mark;
 use crate::model::table::{Key, RowKey, TableName};
 use crate::observe::snapshot::TableState;
 use crate::overlap::Stage;
@@ -253,8 +252,7 @@ async fn settle(
 
 /// Every chunk is written: the mark is the source's position now, after the last read.
 async fn finish(copying: &Copying, pending: &Pending, sessions: &mut Sessions) -> Result<(), Fault> {
-    let position = facts::position(&copying.facts, &mut sessions.source).await?;
-    let mark = Mark { server_uuid: copying.facts.uuid.clone(), file: position.file };
+    let mark = copying.mark(&mut sessions.source).await?;
     ledger(copying, pending, &mut sessions.target).copied(&mark).await?;
     copying.progress.make();
     pending.overlap.enter(Stage::Until(mark));

@@ -3,7 +3,7 @@
 //! Unknown is NO. Each gate is one line of evidence that an operator can check by hand.
 
 use crate::model::phase::Phase;
-use crate::observe::snapshot::{Snapshot, TableState};
+use crate::observe::snapshot::{Position, Snapshot, TableState};
 use crate::observe::verdict::{Check, Verdict};
 
 /// Above this, a switch would make the application wait noticeably.
@@ -14,6 +14,8 @@ pub fn verdict(snapshot: &Snapshot) -> Verdict {
     let gate = |name: &str, ok: bool, detail: String| Check::new(name, ok, detail);
     let copied = snapshot.tables.iter().filter(|table| table.state == TableState::Streaming).count();
     let reached = snapshot.applied.file == snapshot.source.position.file && snapshot.applied.pos >= snapshot.source.position.pos;
+    let known = snapshot.is_in_sight();
+    let place = |at: &Position| if at.is_known() { format!("{}:{}", at.file, at.pos) } else { "unknown".to_owned() };
     let seconds = |lag: Option<f64>| lag.map_or_else(|| "unknown".to_owned(), |lag| format!("{lag:.1} s"));
     let within = |lag: Option<f64>| lag.is_some_and(|lag| lag <= LAG_SECONDS);
     Verdict::of(vec![
@@ -27,13 +29,14 @@ pub fn verdict(snapshot: &Snapshot) -> Verdict {
         gate("apply lag", within(snapshot.lag_seconds), seconds(snapshot.lag_seconds)),
         gate(
             "position",
-            snapshot.source.position.is_known() && reached,
-            format!(
-                "applied {}:{}, source {}:{}",
-                snapshot.applied.file, snapshot.applied.pos, snapshot.source.position.file, snapshot.source.position.pos
-            ),
+            known && reached,
+            format!("applied {}, source {}", place(&snapshot.applied), place(&snapshot.source.position)),
         ),
-        gate("backlog", snapshot.backlog_transactions == 0, format!("{} transactions wait", snapshot.backlog_transactions)),
+        gate(
+            "backlog",
+            known && snapshot.backlog_transactions == 0,
+            if known { format!("{} transactions wait", snapshot.backlog_transactions) } else { "unknown".to_owned() },
+        ),
         gate(
             "retries",
             snapshot.retries.last.is_none(),
@@ -51,7 +54,11 @@ pub fn verdict(snapshot: &Snapshot) -> Verdict {
             },
         ),
         gate("not paused", !snapshot.paused, if snapshot.paused { "paused" } else { "running" }.to_owned()),
-        gate("drift", snapshot.drift == 0, format!("{} rows", snapshot.drift)),
+        gate(
+            "drift",
+            snapshot.drift == 0,
+            if snapshot.drift == 0 { "none met".to_owned() } else { format!("{} rows", snapshot.drift) },
+        ),
         gate(
             "verification",
             snapshot.verified_at.is_some(),
@@ -66,7 +73,12 @@ mod tests {
 
     #[test]
     fn nothing_known_is_no() {
-        assert!(!verdict(&Snapshot::default()).is_go());
+        let verdict = verdict(&Snapshot::default());
+        assert!(!verdict.is_go());
+        for name in ["read lag", "apply lag", "position", "backlog"] {
+            let check = verdict.checks().iter().find(|check| check.name == name).expect(name);
+            assert!(!check.ok && check.detail.contains("unknown"), "{check:?}");
+        }
     }
 
     #[test]

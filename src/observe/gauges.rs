@@ -93,8 +93,7 @@ fn labelled(snapshot: &Snapshot) -> Vec<Family> {
 /// How far behind the stream is.
 fn stream(snapshot: &Snapshot) -> Vec<Family> {
     // A backlog is a distance to the source's position: without one, or with one of before an outage, its 0 means nothing.
-    let known = snapshot.source.position.is_known() && snapshot.retries.last.is_none();
-    let backlog = known.then_some(snapshot.backlog_transactions as f64);
+    let backlog = snapshot.is_in_sight().then_some(snapshot.backlog_transactions as f64);
     vec![
         single(
             "read_lag_seconds",

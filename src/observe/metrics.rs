@@ -194,7 +194,7 @@ impl Metrics {
             applied_rows: Closed::new(
                 r,
                 "polarferry_applied_rows_total",
-                "Row changes of the source that are committed on the target, before merging, by operation.",
+                "Rows whose change is committed on the target, after merging within a batch, by operation.",
             ),
             batches: counter(
                 r,

@@ -256,6 +256,11 @@ impl Snapshot {
         self.retention_remaining_seconds = self.retention_seconds.zip(self.caught_up_at).map(|(kept, at)| reckon(kept, at));
     }
 
+    /// Whether the source's position is that of now: it was asked, and both ends answer.
+    pub fn is_in_sight(&self) -> bool {
+        self.source.position.is_known() && self.retries.last.is_none()
+    }
+
     /// Nothing is measured any more: what was measured last says nothing about now.
     pub fn forget_measures(&mut self) {
         (self.lag_seconds, self.read_lag_seconds, self.backlog_bytes) = (None, None, None);
@@ -270,7 +275,7 @@ impl Snapshot {
             return Err(format!("stopped by error {}: {}; remedy: {}", failure.code, failure.message, failure.remedy));
         }
         if let Some(retry) = &self.retries.last {
-            return Err(format!("trying again after {}", retry.cause));
+            return Err(format!("trying again: {}", retry.cause));
         }
         match self.phase {
             Phase::Stream | Phase::Cutover if self.paused => Err("paused by an operator; remedy: POST /resume".to_owned()),
@@ -396,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn ready_means_streaming_unpaused_and_without_error() {
+    fn ready_means_streaming_unpaused_and_without_retry_or_error() {
         for phase in Phase::ALL {
             let mut snapshot = Snapshot { phase, ..Snapshot::default() };
             let streams = matches!(phase, Phase::Stream | Phase::Cutover);
@@ -404,17 +409,17 @@ mod tests {
             snapshot.paused = true;
             assert!(snapshot.readiness().is_err(), "{phase}, paused");
             snapshot.paused = false;
-            snapshot.error = Some(Failure::default());
-            assert!(snapshot.readiness().is_err(), "{phase}, error");
-            snapshot.error = None;
             snapshot.retries.last = Some(Retry {
                 side: Side::Target,
                 class: RetryClass::Connection,
-                cause: "reset".to_owned(),
+                cause: "refused".to_owned(),
                 next_attempt_at: 1.0,
                 window_ends_at: 2.0,
             });
-            assert!(snapshot.readiness().is_err(), "{phase}, trying again");
+            assert!(snapshot.readiness().is_err(), "{phase}, retrying");
+            snapshot.retries.last = None;
+            snapshot.error = Some(Failure::default());
+            assert!(snapshot.readiness().is_err(), "{phase}, error");
         }
     }
 }

@@ -116,10 +116,10 @@ function facts(id, rows) {
 
 // ── Parts of the page ────────────────────────────────────────────────────────────────────────
 
-function drawTop(s) {
+function drawTop(s, serverNow) {
   document.title = `${s.phase}, ${isKnown(s.lag_seconds) ? span(s.lag_seconds) : "lag unknown"} – ${s.task}`;
   setText(byId("task"), s.task || "polarferry");
-  setText(byId("build"), `polarferry ${s.version}, up ${about(s.updated_at - s.started_at)}`);
+  setText(byId("build"), `polarferry ${s.version}, up ${about(serverNow - s.started_at)}`);
   for (const end of ["source", "target"]) {
     const { endpoint, server_version: version } = s[end];
     const place = byId(end);
@@ -181,7 +181,7 @@ function drawFigures(s) {
 
   const hasPosition = s.source.position.gtid_set !== "" || s.source.position.file !== "";
   const backlogBytes = isKnown(s.backlog_bytes) ? bytes(s.backlog_bytes) + " of binlog" : "transactions";
-  drawFigure("backlog", ...(hasPosition ? [brief(s.backlog_transactions), "tx"] : ["unknown", ""]), backlogBytes);
+  drawFigure("backlog", ...(hasPosition && !s.retries.last ? [brief(s.backlog_transactions), "tx"] : ["unknown", ""]), backlogBytes);
 
   const isCopying = s.phase === "copy";
   drawFigure("rows", brief(isCopying ? s.copy.rows_per_second : s.stream.rows_per_second), "/s",
@@ -262,7 +262,7 @@ function drawFacts(s) {
   const place = (position) => (position.file ? `${position.file}:${position.pos}` : "unknown");
   const rows = [["Source", place(s.source.position)], ["Applied", place(s.applied)]];
   if (s.applied.gtid_set) rows.push(["Applied GTIDs", s.applied.gtid_set, true]);
-  rows.push(["Binlog kept for", isKnown(s.retention_remaining_seconds) ? about(s.retention_remaining_seconds) : "unknown"]);
+  rows.push(["Binlog left", isKnown(s.retention_remaining_seconds) ? about(s.retention_remaining_seconds) : "unknown"]);
   facts("positions", rows);
 
   const verified = isKnown(s.verified_at) ? `verified ${clock(s.verified_at)}` : "not verified yet";
@@ -453,7 +453,7 @@ function drawFreshness(s, age) {
 }
 
 function draw(s, serverNow) {
-  drawTop(s);
+  drawTop(s, serverNow);
   drawNotices(s, serverNow);
   drawFigures(s);
   drawTables(s);

@@ -39,7 +39,7 @@ pub async fn examine(endpoint: &Endpoint, wish: &Wish<'_>, items: &mut Vec<Item>
     let mut replicas = Vec::new();
     if wish.migrate.stream() {
         binlog(&facts, items);
-        replicas = replica(&facts, &mut conn, wish, items).await;
+        replicas = replica(&facts, &mut conn, items).await;
     }
     match catalog::list(Side::Source, &mut conn, wish.selection).await {
         Ok(tables) => {
@@ -177,7 +177,7 @@ fn judge_id(facts: &Facts, replicas: &[(u64, Option<String>)], wished: u32, resu
 }
 
 /// Returns the source's replicas.
-async fn replica(facts: &Facts, conn: &mut Conn, wish: &Wish<'_>, items: &mut Vec<Item>) -> Vec<(u64, Option<String>)> {
+async fn replica(facts: &Facts, conn: &mut Conn, items: &mut Vec<Item>) -> Vec<(u64, Option<String>)> {
     let client = "GRANT REPLICATION CLIENT ON *.* TO the source account";
     match facts::position(facts, conn).await {
         Ok(position) => items.push(Item::pass("source.replication_client", format!("the binary log ends at {position}"))),

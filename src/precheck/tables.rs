@@ -75,17 +75,7 @@ async fn on_source(from: &mut Source, wish: &Wish<'_>, items: &mut Vec<Item>) ->
         "GRANT SELECT, SHOW VIEW ON each selected schema to the source account",
     ));
     if wish.migrate.copy() && !keyless.is_empty() {
-        let names: Vec<String> = keyless.iter().map(ToString::to_string).collect();
-        let probe = source::may_lock(&mut from.conn, &keyless).await;
-        items.push(match probe {
-            Ok(()) => Item::pass("source.keyless", format!("copied under a short table lock: {}", name_some(&names))),
-            Err(fault) if fault.code.class().is_some() => Item::of_fault("source.keyless", &fault),
-            Err(fault) => Item::fail(
-                "source.keyless",
-                format!("without a primary or unique key: {} ({})", name_some(&names), fault.detail),
-                "GRANT LOCK TABLES on the schema to the source account, add a primary key, or exclude the tables",
-            ),
-        });
+        items.push(without_key(from, &keyless).await);
     }
     let views: Vec<String> =
         catalog::views(Side::Source, &mut from.conn, wish.selection).await?.iter().map(ToString::to_string).collect();
@@ -93,6 +83,25 @@ async fn on_source(from: &mut Source, wish: &Wish<'_>, items: &mut Vec<Item>) ->
         items.push(Item::warn("source.views", name_some(&views), "views are not carried: create them on the target by hand"));
     }
     cascades(from, wish, items).await
+}
+
+/// Tables that are copied under a lock, and hold up the stream meanwhile.
+async fn without_key(from: &mut Source, keyless: &[TableName]) -> Item {
+    let some = name_some(&keyless.iter().map(ToString::to_string).collect::<Vec<_>>());
+    let rows: u64 = from.tables.iter().filter(|listed| keyless.contains(&listed.name)).map(|listed| listed.rows_estimated).sum();
+    match source::may_lock(&mut from.conn, keyless).await {
+        Ok(()) => Item::warn(
+            "source.keyless",
+            format!("copied under a short table lock, about {rows} rows in all: {some}"),
+            "from the first change of such a table until its copy is complete the stream stands still: add a primary key to large ones",
+        ),
+        Err(fault) if fault.code.class().is_some() => Item::of_fault("source.keyless", &fault),
+        Err(fault) => Item::fail(
+            "source.keyless",
+            format!("without a primary or unique key: {some} ({})", fault.detail),
+            "GRANT LOCK TABLES on the schema to the source account, add a primary key, or exclude the tables",
+        ),
+    }
 }
 
 async fn cascades(from: &mut Source, wish: &Wish<'_>, items: &mut Vec<Item>) -> Result<(), Fault> {

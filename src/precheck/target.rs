@@ -176,14 +176,14 @@ mod tests {
             "GRANT ALL PRIVILEGES ON `shop`.* TO `u`@`%`".to_owned(),
             "GRANT INDEX ON `my\\_shop`.* TO `u`@`%`".to_owned(),
             "GRANT ALTER ON `shop_`.* TO `u`@`%`".to_owned(),
-            "GRANT DELETE ON `shop`.`t` TO `u`@`%`".to_owned(),
+            "GRANT DELETE ON `depot`.`t` TO `u`@`%`".to_owned(),
             "GRANT `writer`@`%` TO `u`@`%`".to_owned(),
         ];
         let grants = Grants::read(&grants);
         assert!(grants.roles);
         assert!(grants.hold("INSERT", "other") && grants.hold("CREATE", "shop") && !grants.hold("CREATE", "other"));
         assert!(grants.hold("INDEX", "my_shop") && !grants.hold("INDEX", "my-shop"), "an escaped underscore is one");
-        assert!(grants.hold("ALTER", "shop1") && !grants.hold("ALTER", "shop12") && !grants.hold("DELETE", "shop"));
+        assert!(grants.hold("ALTER", "shop1") && !grants.hold("ALTER", "shop12") && !grants.hold("DELETE", "depot"));
     }
 
     #[test]

@@ -47,17 +47,6 @@ pub fn left(lines: &[TableLine], listed: &[TableName], selection: &Selection) ->
     Ok(left)
 }
 
-/// Every line is copied, or will be.
-pub fn whole(lines: &[TableLine], migrate: Migrate) -> Result<(), Fault> {
-    let partial = |line: &&TableLine| matches!(line.state, CopyState::Pending | CopyState::Copying { .. });
-    match lines.iter().find(partial) {
-        Some(line) if migrate.stream() && !migrate.copy() => {
-            Err(changed(format!("{} is not copied whole, and migrate.copy is false", line.name)))
-        }
-        _ => Ok(()),
-    }
-}
-
 /// What becomes of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sequel {
@@ -126,15 +115,6 @@ mod tests {
         assert_eq!(left(&lines, &[name("a")], &selection("shop.a")), Ok(vec![]));
         let fault = left(&lines, &[name("a"), name("b")], &selection("shop.*")).expect_err("b is back");
         assert!(fault.code == Code::SelectionChanged && fault.detail.contains("shop.b"), "{fault}");
-    }
-
-    #[test]
-    fn the_copy_may_be_switched_off_only_when_it_is_over() {
-        let migrate = |copy| Migrate::new(false, copy, true).expect("parts that go together");
-        let copying = [line("a", CopyState::Strict), line("b", CopyState::Copying { upto: vec![] })];
-        assert_eq!(whole(&copying, migrate(true)), Ok(()));
-        assert_eq!(whole(&copying[..1], migrate(false)), Ok(()));
-        assert_eq!(whole(&copying, migrate(false)).map_err(|fault| fault.code), Err(Code::SelectionChanged));
     }
 
     #[test]

@@ -25,6 +25,7 @@
 //! Tasks belong to the voyage's set and end with it: aborting the copy or the pump at any await is safe (uncommitted work is
 //! rolled back by the target). The writer is not aborted on a graceful stop: it looks at the stop between batches.
 
+mod burials;
 mod lines;
 mod recall;
 mod start;

@@ -9,7 +9,7 @@ use tokio::sync::{Semaphore, mpsc, watch as channel};
 use tokio::task::JoinSet;
 
 use super::lines::{self, Sequel};
-use super::{Replicator, recall, watch};
+use super::{Replicator, burials, recall, watch};
 use crate::apply::{self, Merger, Writing};
 use crate::checkpoint::Checkpoint;
 use crate::conn::Purpose;
@@ -101,6 +101,11 @@ impl Voyage {
             false => None,
         };
         if charter.migrate.copy() && !chart.pending.is_empty() {
+            // With GTIDs the watch does it.
+            if reach.is_some() && !chart.facts.follows_gtids(position) {
+                let proving = burials::prove(burials_of(replicator, &chart));
+                crew.spawn(async move { (Hand::Watch, proving.await) });
+            }
             let work = copy::copy(copying_of(replicator, &chart, epoch, reach), chart.pending.clone());
             crew.spawn(async move { (Hand::Copy, work.await) });
         } else if reach.is_none() {
@@ -156,6 +161,15 @@ enum Hand {
     Copy,
     Watch,
     Guard,
+}
+
+fn burials_of(replicator: &Replicator, chart: &Chart) -> burials::Burials {
+    burials::Burials {
+        source: replicator.charter.source.clone(),
+        facts: Arc::clone(&chart.facts),
+        tables: Arc::clone(&chart.tables),
+        overlaps: Arc::clone(&chart.overlaps),
+    }
 }
 
 fn copying_of(replicator: &Replicator, chart: &Chart, epoch: u64, reach: Option<Reach>) -> Copying {
@@ -335,6 +349,8 @@ async fn settle(
             line.state = CopyState::Excluded;
         }
         match lines::sequel(&line.state, checkpoint, &facts.uuid) {
+            // Without a stream nothing has to be passed.
+            _ if !charter.migrate.stream() => {}
             Sequel::Stays => {}
             Sequel::Strict => {
                 ledger.strict().await?;
@@ -355,7 +371,6 @@ async fn settle(
         }
     }
     lines.retain(|line| line.state != CopyState::Excluded);
-    lines::whole(&lines, charter.migrate)?;
     Ok(lines)
 }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
+use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::conn::{Endpoint, Purpose};
 use crate::fault::{Code, Fault, Side};
@@ -95,11 +96,18 @@ impl Counts {
     }
 }
 
+/// After a stall it goes on from now, and does not make up for what it missed.
+fn every(period: Duration) -> Interval {
+    let mut tick = tokio::time::interval(period);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    tick
+}
+
 /// Asks the target, once a second, whether the task is still ours: an idle task writes nothing, and would not notice otherwise that
 /// it was replaced. A task of its own, so that a target that hangs does not keep the watch from saying so.
 pub async fn guard(target: Endpoint, task: String, epoch: u64) -> Result<(), Fault> {
     let mut conn = answered(ANSWER, target::connect(&target, Purpose::Rows)).await?;
-    let mut tick = tokio::time::interval(PERIOD);
+    let mut tick = every(PERIOD);
     loop {
         tick.tick().await;
         answered(ANSWER, target::state::still_ours(&mut conn, &task, epoch)).await?;
@@ -115,7 +123,7 @@ async fn answered<T>(within: Duration, question: impl Future<Output = Result<T, 
 /// Watches until the source cannot be asked any more.
 pub async fn watch(watch: Watch) -> Result<(), Fault> {
     let mut conn = source::connect_to(&watch.source, Purpose::Rows, &watch.facts.uuid).await?;
-    let mut tick = tokio::time::interval(PERIOD);
+    let mut tick = every(PERIOD);
     let (mut to_read, mut to_apply) = (Milestones::default(), Milestones::default());
     let mut before = (Instant::now(), Counts::of(&watch.observer.snapshot()));
     loop {

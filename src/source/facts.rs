@@ -36,7 +36,7 @@ pub struct Facts {
     pub requires_primary_keys: bool,
     /// How long the binary log is kept; `None` when that is unknown, or for good.
     pub binlog_kept: Option<Duration>,
-    is_aurora: bool,
+    pub is_aurora: bool,
 }
 
 impl Facts {

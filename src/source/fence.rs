@@ -123,7 +123,7 @@ async fn last_touches(
 }
 
 /// Waits until no transaction holds the row, or the place where it was.
-async fn wait_for_row(conn: &mut Conn, table: &Table, key: &[u8]) -> Result<(), Fault> {
+pub async fn wait_for_row(conn: &mut Conn, table: &Table, key: &[u8]) -> Result<(), Fault> {
     let RowKey::Key(row_key) = &table.row_key else { return Ok(()) };
     let place = |error: &mysql_async::Error| diagnose(Side::Source, error).at(&table.name);
     let mut options = TxOpts::new();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use tokio::sync::{Semaphore, mpsc, watch};
 
@@ -11,6 +12,7 @@ use crate::model::change::StreamItem;
 use crate::model::event::Event;
 use crate::model::position::FilePosition;
 use crate::observe::Observer;
+use crate::observe::metrics::ApplyStage;
 use crate::observe::snapshot::Level;
 use crate::source::binlog::Reader;
 
@@ -34,8 +36,14 @@ pub const ITEMS: usize = 20_000;
 /// Reads until the connection, the applier or the caller ends. Dropping it loses nothing: the checkpoint decides what is read again.
 pub async fn pump(mut reader: Reader, mut assembler: Assembler, lane: Lane, observer: Observer) -> Result<(), Fault> {
     let mut file = String::new();
+    let seconds = &observer.metrics().apply_seconds;
+    let (reading, decoding) = (seconds.of(ApplyStage::Read), seconds.of(ApplyStage::Decode));
     loop {
-        let Some(framed) = reader.next().await? else {
+        let began = Instant::now();
+        let next = reader.next().await?;
+        let read = Instant::now();
+        reading.inc_by((read - began).as_secs_f64());
+        let Some(framed) = next else {
             return Err(Fault::new(Code::ConnectionLost(crate::fault::Side::Source), "the source ended the stream"));
         };
         if let Event::Rotate(next) = &framed.event {
@@ -43,6 +51,7 @@ pub async fn pump(mut reader: Reader, mut assembler: Assembler, lane: Lane, obse
         }
         let end = FilePosition { file: file.clone(), offset: framed.end };
         let item = assembler.feed(framed)?;
+        decoding.inc_by(read.elapsed().as_secs_f64());
         for notice in assembler.take_notices() {
             tracing::warn!(position = %end, "{notice}");
             observer.event(Level::Warn, notice);

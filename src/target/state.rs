@@ -126,10 +126,18 @@ pub async fn still_ours(conn: &mut Conn, task: &str, epoch: u64) -> Result<(), F
     Err(Fault::new(Code::Fenced, format!("the task's epoch is no longer {epoch}: another instance has taken it over")))
 }
 
+/// The server's number for a key that is there already.
+const DUPLICATE: u16 = 1062;
+
 /// Writes a new task's checkpoint and ledger, all or nothing.
 pub async fn begin(conn: &mut Conn, task: &str, checkpoint: &Checkpoint, tables: &[TableName]) -> Result<(), Fault> {
     let mut transaction = conn.start_transaction(TxOpts::new()).await.map_err(|error| diagnose(&error))?;
-    transaction.query_drop(sql::insert_checkpoint(task, checkpoint)).await.map_err(|error| diagnose(&error))?;
+    transaction.query_drop(sql::insert_checkpoint(task, checkpoint)).await.map_err(|error| match &error {
+        mysql_async::Error::Server(server) if server.code == DUPLICATE => {
+            Fault::new(Code::Fenced, format!("another instance has begun the task {task} a moment ago"))
+        }
+        _ => diagnose(&error),
+    })?;
     for name in tables {
         let statement = sql::insert_table(task, checkpoint.epoch, name);
         transaction.query_drop(statement).await.map_err(|error| diagnose(&error))?;

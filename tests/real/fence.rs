@@ -4,7 +4,7 @@ use super::load::{self, TABLES};
 use super::pair::{Pair, Route};
 use super::rows::assert_equal_checksums;
 use super::scale;
-use crate::ferry::Ferry;
+use crate::ferry::{Ferry, PASSWORD_AT_TARGET, USER};
 use crate::lab::unique_id;
 
 const FENCED: i32 = 77;
@@ -55,4 +55,32 @@ async fn a_second_daemon_fences_a_copy_and_goes_on_with_it() {
     assert_equal_checksums(&pair, "shop", &TABLES).await;
     assert_eq!(second.terminate().await.0, 0);
     second.assert_clean_log();
+}
+
+/// Both find no checkpoint; the one that comes second must not take it for a row that the target refuses.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_daemons_that_begin_a_task_at_once_one_is_fenced() {
+    use polarferry::conn::{Endpoint, Purpose, Tls, TlsMode};
+    use polarferry::{checkpoint::Checkpoint, fault::Code, model::phase::Phase, model::position::Position, target};
+    let pair = Pair::start(Route::V80).await;
+    let endpoint = Endpoint {
+        host: "127.0.0.1".to_owned(),
+        port: pair.target.port(),
+        user: USER.to_owned(),
+        password: PASSWORD_AT_TARGET.into(),
+        tls: Tls { mode: TlsMode::Disabled, ca: None },
+    };
+    let mut conn = target::connect(&endpoint, Purpose::Catalog).await.expect("a session");
+    target::state::create(&mut conn).await.expect("our tables");
+    let checkpoint = Checkpoint {
+        epoch: 1,
+        sequence: 0,
+        phase: Phase::Copy,
+        source_uuid: "u".to_owned(),
+        position: Position::default(),
+        committed_at_micros: 0,
+    };
+    assert_eq!(target::state::begin(&mut conn, "voyage", &checkpoint, &[]).await, Ok(()));
+    let second = target::state::begin(&mut conn, "voyage", &checkpoint, &[]).await;
+    assert_eq!(second.map_err(|fault| fault.code), Err(Code::Fenced));
 }

@@ -3,12 +3,12 @@
 
 use super::pair::{Pair, Route};
 use crate::ferry::{Ferry, PASSWORD_AT_SOURCE, PASSWORD_AT_TARGET, Task, USER};
-use crate::lab::{Options, Server, create_account, free_port, last_lines};
+use crate::lab::{Options, Server, count, create_account, free_port, last_lines};
 use mysql_async::BinlogStreamRequest;
 use mysql_async::prelude::Queryable;
 
 /// Failed precheck.
-const DATA: &[i32] = &[65];
+pub const DATA: &[i32] = &[65];
 const CONFIGURATION: &[i32] = &[78];
 /// A refused login may be found by the precheck or before it.
 const EITHER: &[i32] = &[65, 78];
@@ -18,7 +18,7 @@ const TABLE: &str = "CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY K
 
 /// Starts a daemon on `task` and sees it refuse: with one of `codes`, and with a cause that contains
 /// each of `words`, however they are cased.
-async fn assert_refused(pair: &Pair, task: &Task, codes: &[i32], words: &[&str]) {
+pub async fn assert_refused(pair: &Pair, task: &Task, codes: &[i32], words: &[&str]) {
     let before = databases(&pair.target).await;
     if !codes.contains(&78) {
         assert_not_ready(task, words).await;
@@ -85,6 +85,11 @@ async fn a_source_without_binlog_is_refused() {
     let options = Options { log_bin: false, gtid: false, ..Route::V80.source_options() };
     let pair = pair_with(options).await;
     assert_refused(&pair, &pair.task(&["shop.*"]), DATA, &["binlog"]).await;
+    // A copy alone needs none.
+    let mut ferry = Ferry::start(&pair.task(&["shop.*"]).with("[migrate]\nstream = false\n"));
+    assert_eq!(ferry.wait_end().await, 0, "{}", ferry.last_words());
+    assert_eq!(count(&pair.target, "shop", "t").await, 2);
+    ferry.assert_clean_log();
 }
 
 #[tokio::test(flavor = "multi_thread")]

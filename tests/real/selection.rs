@@ -55,24 +55,3 @@ async fn a_change_of_the_selection_neither_loses_rows_nor_hides_that_they_are_mi
     assert_equal(&pair, "shop", &["a"]).await;
     assert_eq!(ferry.terminate().await.0, 0);
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_copy_cannot_be_switched_off_halfway() {
-    let pair = Pair::start(Route::V80).await;
-    pair.source.exec("CREATE DATABASE shop; CREATE TABLE shop.a (id INT AUTO_INCREMENT PRIMARY KEY, n INT)").await;
-    pair.source.exec("INSERT INTO shop.a (n) VALUES (0)").await;
-    for _ in 0..12 {
-        pair.source.exec("INSERT INTO shop.a (n) SELECT n FROM shop.a").await;
-    }
-    let slow = "[copy]\nchunk_rows = 100\n[throttle]\ncopy_rows_per_second = 500\n";
-    let mut ferry = Ferry::start(&pair.task(&["shop.*"]).with(slow));
-    ferry.wait_until("some rows copied", |status| rows_copied(status) > 0).await;
-    let task = pair.task(&["shop.*"]);
-    ferry.restart_with(&task.clone().with("[migrate]\nschema = false\ncopy = false\n"));
-    stops_for_the_selection(&mut ferry, "shop.a").await;
-    ferry.restart_with(&task);
-    ferry.wait_streaming().await;
-    ferry.wait_applied(&pair.source).await;
-    assert_equal(&pair, "shop", &["a"]).await;
-    assert_eq!(ferry.terminate().await.0, 0);
-}

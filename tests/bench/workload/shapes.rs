@@ -91,7 +91,7 @@ pub fn exchange(number: u64, rows: u64) -> String {
         "SELECT a.code, b.code, a.tag, b.tag, a.n, b.n INTO @ac, @bc, @at, @bt, @an, @bn \
         FROM codes a, codes b WHERE a.id = {one} AND b.id = {other}"
     );
-    if number / CONNECTIONS % 2 == 0 {
+    if (number / CONNECTIONS).is_multiple_of(2) {
         format!(
             "BEGIN; {both}; UPDATE codes SET code = NULL WHERE id = {one}; UPDATE codes SET code = @ac WHERE id = {other}; \
              UPDATE codes SET code = @bc WHERE id = {one}; COMMIT"
@@ -121,7 +121,7 @@ pub fn rename(number: u64, rows: u64) -> String {
     let region = format!("Région {}", one % CONNECTIONS);
     let name = |id: u64| format!("Ærøskøbing Straße {id}");
     let again =
-        if number / CONNECTIONS % 2 == 0 { name(other).to_uppercase().replace("STRASSE", "STRAßE") } else { name(other) };
+        if (number / CONNECTIONS).is_multiple_of(2) { name(other).to_uppercase().replace("STRASSE", "STRAßE") } else { name(other) };
     format!(
         "BEGIN; UPDATE names SET n = n + 1, note = 'transaction {number}' WHERE region = '{region}' AND name = '{}'; \
          DELETE FROM names WHERE region = '{region}' AND name = '{}'; INSERT INTO names VALUES ('{region}','{again}',{number},NULL); COMMIT",
