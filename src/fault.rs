@@ -407,10 +407,7 @@ mod tests {
         assert!(of("Binary log is not open").class().is_some(), "the source has moved: waited for");
         assert_eq!(of("Slave has more GTIDs than the master has, using the master's SERVER_UUID."), Code::SourceChanged);
         // The length of an event that is damaged, as a rule: a source writes no event that is longer than it may send.
-        assert_eq!(
-            of("log event entry exceeded max_allowed_packet; Increase max_allowed_packet on master"),
-            Code::EventDamaged
-        );
+        assert_eq!(of("log event entry exceeded max_allowed_packet; Increase max_allowed_packet on master"), Code::EventDamaged);
     }
 
     #[test]

@@ -120,8 +120,11 @@ pub fn rename(number: u64, rows: u64) -> String {
     }
     let region = format!("Région {}", one % CONNECTIONS);
     let name = |id: u64| format!("Ærøskøbing Straße {id}");
-    let again =
-        if (number / CONNECTIONS).is_multiple_of(2) { name(other).to_uppercase().replace("STRASSE", "STRAßE") } else { name(other) };
+    let again = if (number / CONNECTIONS).is_multiple_of(2) {
+        name(other).to_uppercase().replace("STRASSE", "STRAßE")
+    } else {
+        name(other)
+    };
     format!(
         "BEGIN; UPDATE names SET n = n + 1, note = 'transaction {number}' WHERE region = '{region}' AND name = '{}'; \
          DELETE FROM names WHERE region = '{region}' AND name = '{}'; INSERT INTO names VALUES ('{region}','{again}',{number},NULL); COMMIT",
