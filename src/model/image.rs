@@ -86,6 +86,8 @@ pub enum ImageError {
     UnknownOptions(u64),
     #[error("the event has columns of type {0}, which this version does not know")]
     UnknownType(u8),
+    #[error("the event describes a column of type {0} with a size that the type cannot have")]
+    Metadata(u8),
     #[error("the event describes {event} columns, the table has {table}")]
     ColumnCount { event: usize, table: usize },
     #[error("column {column} is {table} in the table, but {event} in the event")]
@@ -242,7 +244,7 @@ impl Wire {
     pub fn parse(type_byte: u8, metadata: &[u8]) -> Result<Self, ImageError> {
         let first = metadata.first().copied().unwrap_or(0);
         let second = metadata.get(1).copied().unwrap_or(0);
-        Ok(match type_byte {
+        let wire = match type_byte {
             1 => Self::Integer { bytes: 1 },
             2 => Self::Integer { bytes: 2 },
             9 => Self::Integer { bytes: 3 },
@@ -251,7 +253,7 @@ impl Wire {
             4 => Self::Float,
             5 => Self::Double,
             246 => Self::Decimal { digits: first, scale: second },
-            16 => Self::Bit { bytes: second + u8::from(first > 0) },
+            16 => Self::Bit { bytes: second.saturating_add(u8::from(first > 0)) },
             13 => Self::Year,
             10 | 14 => Self::Date,
             11 => Self::OldTime,
@@ -269,7 +271,24 @@ impl Wire {
             255 => Self::Geometry { length_bytes: first },
             242 => Self::Vector { length_bytes: first },
             other => return Err(ImageError::UnknownType(other)),
-        })
+        };
+        if wire.is_possible() { Ok(wire) } else { Err(ImageError::Metadata(type_byte)) }
+    }
+
+    /// Whether a server has such a column: sizes beyond these would be read as something else.
+    fn is_possible(self) -> bool {
+        match self {
+            Self::Integer { .. } | Self::Float | Self::Double | Self::Year | Self::Date => true,
+            Self::OldTime | Self::OldDateTime | Self::OldTimestamp | Self::String { .. } => true,
+            Self::Decimal { digits, scale } => (1..=65).contains(&digits) && scale <= 30 && scale <= digits,
+            Self::Time { fraction } | Self::DateTime { fraction } | Self::Timestamp { fraction } => fraction <= 6,
+            Self::Bit { bytes } | Self::Set { bytes } => (1..=8).contains(&bytes),
+            Self::Enum { bytes } => (1..=2).contains(&bytes),
+            Self::Blob { length_bytes }
+            | Self::Json { length_bytes }
+            | Self::Geometry { length_bytes }
+            | Self::Vector { length_bytes } => (1..=4).contains(&length_bytes),
+        }
     }
 
     /// MYSQL_TYPE_STRING carries its real type in the metadata, and two bits of the length folded into it.
@@ -636,5 +655,24 @@ mod tests {
         assert_eq!(Wire::parse(254, &[0xf7, 0x01]), Ok(Wire::Enum { bytes: 1 }));
         assert_eq!(Wire::parse(254, &[0xf8, 0x08]), Ok(Wire::Set { bytes: 8 }));
         assert_eq!(Wire::parse(99, &[]), Err(ImageError::UnknownType(99)));
+    }
+
+    #[test]
+    fn sizes_that_no_column_has_are_refused() {
+        for (kind, metadata) in [
+            (16, [1, 255]),
+            (16, [0, 9]),
+            (246, [66, 2]),
+            (246, [5, 6]),
+            (18, [7, 0]),
+            (254, [247, 3]),
+            (248, [0, 9]),
+            (252, [5, 0]),
+            (245, [0, 0]),
+        ] {
+            assert_eq!(Wire::parse(kind, &metadata), Err(ImageError::Metadata(kind)), "{kind} {metadata:?}");
+        }
+        assert_eq!(Wire::parse(16, &[0, 8]), Ok(Wire::Bit { bytes: 8 }));
+        assert_eq!(Wire::parse(246, &[65, 30]), Ok(Wire::Decimal { digits: 65, scale: 30 }));
     }
 }

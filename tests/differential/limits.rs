@@ -1,8 +1,8 @@
 //! What this version of polarferry does not carry, and what the generator therefore leaves out: every line that says `false`. To
 //! lift a limit, turn its line to `true`: what makes such schemas and statements is there and waits.
 
-/// SQL values in JSON documents: DECIMAL, dates, unsigned integers, and on 5.7 the DOUBLE 1.0. The copy reads documents as text.
-pub const JSON_SQL_VALUES: bool = false;
+/// SQL values in JSON documents: DECIMAL, dates, unsigned integers, bytes, and on 5.7 the DOUBLE 1.0.
+pub const JSON_SQL_VALUES: bool = true;
 
 /// The empty error value of an ENUM, index 0.
 pub const ENUM_ZERO: bool = true;
@@ -21,3 +21,9 @@ pub const XA: bool = true;
 
 /// Row keys and unique keys with a FLOAT in them.
 pub const FLOAT_KEYS: bool = true;
+
+/// Connections that are cut before the task has begun or taken up its stream again: a precheck that is interrupted counts as failed.
+pub const CUTS_AT_START: bool = true;
+
+/// Generated columns that are too small for what a lax `sql_mode` computes into them: the target's sessions are strict.
+pub const NARROW_GENERATED: bool = false;

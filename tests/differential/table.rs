@@ -96,7 +96,8 @@ impl Draft<'_> {
             }
             Class::Text => ("INT", format!("LENGTH({base})"), Class::Integer),
             Class::Json => ("INT", format!("JSON_LENGTH({base})"), Class::Integer),
-            Class::Enum => ("INT", format!("{base} + 0"), Class::Integer),
+            Class::Enum if limits::NARROW_GENERATED => ("TINYINT", format!("{base} + 0"), Class::Integer),
+            Class::Enum => ("BIGINT UNSIGNED", format!("{base} + 0"), Class::Integer),
             Class::Temporal | Class::Other => return None,
         };
         let storage = *self.dice.pick(&["VIRTUAL", "STORED"]);
@@ -132,24 +133,7 @@ pub fn draw(dice: &mut Dice, version: Version, schema: &str, at: usize, others: 
         uniques = secondary_uniques(&mut draft);
         lines.extend(foreign_keys(&mut draft, at, others));
     }
-    for _ in 0..draft.dice.below(3) {
-        if let Some(generated) = draft.generate()
-            && draft.dice.chance(50)
-        {
-            lines.push(format!("KEY ({})", draft.columns[generated].name));
-        }
-    }
-    if let Some(generated) = draft.columns.iter().position(|column| column.expression.is_some())
-        && !partitioned
-        && !key.is_empty()
-        && draft.dice.chance(20)
-    {
-        // Alone it would leave room for a hundred rows.
-        let other = draft.dice.below(draft.columns.len());
-        if other != generated && draft.columns[other].kind.indexable {
-            uniques.push(vec![generated, other]);
-        }
-    }
+    generated_columns(&mut draft, !partitioned && !key.is_empty(), &mut lines, &mut uniques);
     let integers: Vec<usize> = (0..draft.columns.len()).filter(|at| draft.columns[*at].kind.class == Class::Integer).collect();
     if version == Version::V97 && !integers.is_empty() && draft.dice.chance(15) {
         let column = &draft.columns[*draft.dice.pick(&integers)].name;
@@ -165,6 +149,27 @@ pub fn draw(dice: &mut Dice, version: Version, schema: &str, at: usize, others: 
     let columns = draft.columns;
     let full = format!("{}.{}", quoted(schema), quoted(&table));
     Table { schema: schema.to_owned(), table, name: full, columns, key, uniques, counts, lines, partitions, named_unique }
+}
+
+/// Some, some of them indexed, and perhaps one that is `unique` together with another column.
+fn generated_columns(draft: &mut Draft<'_>, unique: bool, lines: &mut Vec<String>, uniques: &mut Vec<Vec<usize>>) {
+    for _ in 0..draft.dice.below(3) {
+        if let Some(generated) = draft.generate()
+            && draft.dice.chance(50)
+        {
+            lines.push(format!("KEY ({})", draft.columns[generated].name));
+        }
+    }
+    if let Some(generated) = draft.columns.iter().position(|column| column.expression.is_some())
+        && unique
+        && draft.dice.chance(20)
+    {
+        // Alone it would leave room for a hundred rows.
+        let other = draft.dice.below(draft.columns.len());
+        if other != generated && draft.columns[other].kind.indexable {
+            uniques.push(vec![generated, other]);
+        }
+    }
 }
 
 /// The row key's columns, whether it counts by itself, and whether it is a unique key instead of a primary one.

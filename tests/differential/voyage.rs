@@ -9,9 +9,11 @@ use std::time::{Duration, Instant};
 
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error, Row};
+use serde_json::Value;
 
 use super::contents;
 use super::dice::Dice;
+use super::limits;
 use super::settings;
 use super::stage::Stage;
 use super::statements;
@@ -205,9 +207,7 @@ impl Voyage {
                     panic!("the daemon ended with {code}: {}", ferry.last_words());
                 }
                 if !script.begun.load(Ordering::Relaxed) {
-                    let status = ferry.try_status().await;
-                    let begun = status.is_some_and(|status| ["copy", "stream"].iter().any(|phase| status["phase"] == *phase));
-                    script.begun.store(begun, Ordering::Relaxed);
+                    script.begun.store(ferry.try_status().await.as_ref().is_some_and(under_way), Ordering::Relaxed);
                 }
                 tokio::time::sleep(POLL).await;
             }
@@ -227,6 +227,9 @@ impl Voyage {
                     "SIGTERM"
                 }
                 8 => {
+                    if !limits::CUTS_AT_START {
+                        ferry.wait_until("the task under way", under_way).await;
+                    }
                     self.cut().await;
                     tally.cuts += 1;
                     "connections cut"
@@ -255,6 +258,11 @@ impl Voyage {
             let _ = root.disconnect().await;
         }
     }
+}
+
+/// Whether the prechecks are behind the daemon, and the task has its place in the binlog.
+fn under_way(status: &Value) -> bool {
+    ["copy", "stream"].iter().any(|phase| status["phase"] == *phase)
 }
 
 /// Written down when the test fails while this is there.

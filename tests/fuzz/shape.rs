@@ -40,10 +40,18 @@ fn fitting(name: &TableName, wire: Wire, choice: u8, fraction: u8) -> Option<Col
     let layout = Layout::new(vec![wire]);
     let kinds = kinds(fraction);
     let from = usize::from(choice) % kinds.len();
-    kinds.iter().cycle().skip(from).take(kinds.len()).copied().find(|kind| {
-        let table = Table { name: name.clone(), columns: vec![column(0, *kind, 0)], row_key: RowKey::None, secondary_uniques: Vec::new() };
-        layout.fits(&table).is_ok()
-    })
+    kinds
+        .iter()
+        .cycle()
+        .skip(from)
+        .take(kinds.len())
+        .copied()
+        .find(|kind| layout.fits(&table(name.clone(), vec![column(0, *kind, 0)])).is_ok())
+}
+
+/// Without a key.
+fn table(name: TableName, columns: Vec<Column>) -> Table {
+    Table { name, columns, row_key: RowKey::None, secondary_uniques: Vec::new(), hidden: 0 }
 }
 
 fn column(at: usize, kind: ColumnKind, flags: u8) -> Column {
@@ -74,6 +82,6 @@ pub fn read(input: &[u8]) -> Option<(Table, Arc<Layout>, &[u8])> {
     let secondary_uniques = vec![Key { name: "u".to_owned(), columns: vec![columns.len() - 1] }];
     let row_key = RowKey::Key(Key { name: "PRIMARY".to_owned(), columns: key });
     let layout = Arc::new(Layout::new(wires));
-    let table = Table { name, columns, row_key, secondary_uniques };
+    let table = Table { row_key, secondary_uniques, ..table(name, columns) };
     layout.fits(&table).is_ok().then_some((table, layout, rest))
 }
