@@ -466,7 +466,7 @@ mod tests {
         });
         assert_eq!(
             conditions,
-            ["`d` <=> 0e0 AND `d` NOT LIKE '-%'", "`d` <=> -0e0 AND `d` LIKE '-%'", "`d` <=> 1e0"]
+            ["ABS(`d`) = 0 AND `d` NOT LIKE '-%'", "ABS(`d`) = 0 AND `d` LIKE '-%'", "`d` <=> 1e0"]
                 .map(|condition| format!("DELETE FROM `shop`.`t` WHERE {condition} LIMIT 1"))
         );
     }
