@@ -42,7 +42,9 @@ pub async fn create(from: &Endpoint, to: &Endpoint, names: &[TableName]) -> Resu
         for name in names.iter().filter(|name| name.schema == schema && !there.contains_key(*name)) {
             let definition = catalog::definition(Side::Source, &mut source, name).await?;
             target::run(&mut target, format!("USE {}", Ident(schema))).await?;
-            target::run(&mut target, translate::spell_collations(&definition, &defaults)).await.map_err(|fault| {
+            // IF NOT EXISTS: the server may still have carried out what a former start had asked for. What is there is compared below.
+            let statement = translate::if_not_exists(&translate::spell_collations(&definition, &defaults));
+            target::run(&mut target, statement).await.map_err(|fault| {
                 // Whatever the server says here is about the definition, and definitions carry no rows.
                 Fault::new(if fault.code.class().is_some() { fault.code } else { Code::SchemaMismatch }, fault.detail)
                     .at(format!("creating table {name}"))

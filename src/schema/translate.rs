@@ -58,6 +58,14 @@ fn quoted_length(text: &str, quote: char) -> usize {
     text.len()
 }
 
+/// `CREATE TABLE …`, as the server prints it, with IF NOT EXISTS.
+pub fn if_not_exists(definition: &str) -> String {
+    match definition.strip_prefix("CREATE TABLE ") {
+        Some(rest) => format!("CREATE TABLE IF NOT EXISTS {rest}"),
+        None => definition.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

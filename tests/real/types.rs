@@ -26,7 +26,7 @@ const HERDS: usize = 8;
 const HERD: usize = 20_000;
 
 /// A copy that takes some seconds.
-const SLOWLY: &str = "[copy]\nconnections = 1\nchunk_rows = 10\n[throttle]\ncopy_rows_per_second = 30\n";
+const SLOWLY: &str = "[copy]\nconnections = 1\nchunk_rows = 10\n[throttle]\ncopy_rows_per_second = 15\n";
 
 fn fill(database: &str, columns: &[&Column], herds: usize) -> String {
     let mut sql = format!("{SESSION}; USE {database}");

@@ -14,6 +14,7 @@ use super::values::same_but_for_micros;
 use super::workload;
 use crate::lab::Version;
 use crate::real::pair::Route;
+use polarferry::model::event::RowsKind;
 
 /// In what the two differ.
 pub enum Difference<'a> {
@@ -117,8 +118,11 @@ pub const KNOWN: &[Known] = &[
         shows: workload::compresses,
     },
     Known {
-        what: "partial JSON updates are unknown (we stop at them)",
-        explains: |difference| matches!(difference, Unknown { ours: Ours { event: Read::Unsupported(what), .. }, kind: PARTIAL_UPDATE } if what.contains("partial")),
+        what: "partial JSON updates are unknown",
+        explains: |difference| {
+            let partial = |event: &Read| matches!(event, Read::Rows { kind: RowsKind::PartialUpdate, .. });
+            matches!(difference, Unknown { ours, kind: PARTIAL_UPDATE } if partial(&ours.event))
+        },
         shows: workload::updates_partially,
     },
     Known {
