@@ -40,6 +40,7 @@ mod real {
     mod keys;
     mod load;
     mod neighbours;
+    mod odd_keys;
     mod refusals;
     mod second_decoder;
     mod selection;
