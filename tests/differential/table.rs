@@ -97,7 +97,7 @@ impl Draft<'_> {
             Class::Text => ("INT", format!("LENGTH({base})"), Class::Integer),
             Class::Json => ("INT", format!("JSON_LENGTH({base})"), Class::Integer),
             Class::Enum if limits::NARROW_GENERATED => ("TINYINT", format!("{base} + 0"), Class::Integer),
-            Class::Enum => ("BIGINT UNSIGNED", format!("{base} + 0"), Class::Integer),
+            Class::Enum => ("BIGINT", format!("{base} + 0"), Class::Integer),
             Class::Temporal | Class::Other => return None,
         };
         let storage = *self.dice.pick(&["VIRTUAL", "STORED"]);

@@ -7,22 +7,27 @@ use super::pair::{Pair, Route};
 use super::rows::assert_equal;
 use crate::ferry::Ferry;
 
-/// Each pair of rows is equal for `=`; the second of each goes, and the first comes back.
+/// Each pair of rows is equal for `=`; the second of each goes, and rows that have the other sign come.
 const ALIKE: &str = "CREATE DATABASE shop; USE shop; \
-    CREATE TABLE t (n INT, d DOUBLE, e DOUBLE(8,2), f FLOAT, s VARCHAR(9) COLLATE utf8mb4_general_ci, b VARBINARY(9)) CHARSET utf8mb4; \
-    INSERT INTO t VALUES (1, 0e0, 0e0, 0e0, 'a', 'x'), (1, -0e0, 0e0, 0e0, 'a', 'x'), (2, 1, 0e0, 0e0, 'a', 'x'), (2, 1, -0e0, 0e0, 'a', 'x'), \
-    (3, 1, 1, 0e0, 'a', 'x'), (3, 1, 1, -0e0, 'a', 'x'), (4, 1, 1, 1, 'a', 'x'), (4, 1, 1, 1, 'A ', 'x'), (5, 1, 1, 1, 'a', 'x'), (5, 1, 1, 1, 'a', 'x ')";
+    CREATE TABLE t (n INT, d DOUBLE, f FLOAT, s VARCHAR(9) COLLATE utf8mb4_general_ci, b VARBINARY(9)) CHARSET utf8mb4; \
+    INSERT INTO t VALUES (1, 0e0, 0e0, 'a', 'x'), (1, -0e0, 0e0, 'a', 'x'), (2, 1, 0e0, 'a', 'x'), (2, 1, -0e0, 'a', 'x'), \
+    (3, 1, 1, 'a', 'x'), (3, 1, 1, 'A ', 'x'), (4, 1, 1, 'a', 'x'), (4, 1, 1, 'a', 'x ')";
 
-const CHANGES: &str = "USE shop; DELETE FROM t WHERE n = 1 AND d LIKE '-%'; DELETE FROM t WHERE n = 2 AND e LIKE '-%'; \
-    DELETE FROM t WHERE n = 3 AND f LIKE '-%'; DELETE FROM t WHERE n = 4 AND BINARY s = 'A '; DELETE FROM t WHERE n = 5 AND b = 'x '; \
-    INSERT INTO t SELECT n, -d, -e, -f, UPPER(s), b FROM t; DELETE FROM t WHERE n < 4 AND s = 'A' AND d NOT LIKE '-%'";
+const CHANGES: [&str; 6] = [
+    "DELETE FROM t WHERE n = 1 AND d LIKE '-%'",
+    "DELETE FROM t WHERE n = 2 AND f LIKE '-%'",
+    "DELETE FROM t WHERE n = 3 AND BINARY s = 'A '",
+    "DELETE FROM t WHERE n = 4 AND b = 'x '",
+    "INSERT INTO t SELECT n, -d, -f, UPPER(s), b FROM t",
+    "DELETE FROM t WHERE n < 3 AND d NOT LIKE '-%' AND f NOT LIKE '-%'",
+];
 
 async fn rows_that_are_only_held_equal_are_told_apart(route: Route) {
     let pair = Pair::start_with_locks(route).await;
     pair.source.exec(ALIKE).await;
     let mut ferry = Ferry::start(&pair.task(&["shop.*"]));
     ferry.wait_streaming().await;
-    for statement in CHANGES.split("; ").skip(1) {
+    for statement in CHANGES {
         pair.source.exec(format!("USE shop; {statement}")).await;
         ferry.wait_applied(&pair.source).await;
         assert_equal(&pair, "shop", &["t"]).await;
