@@ -20,7 +20,6 @@ use crate::fault::{Code, Fault};
 use crate::model::position::Mark;
 use crate::model::selection::Selection;
 use crate::model::table::TableName;
-use crate::model::task::Migrate;
 use crate::overlap::passed;
 use crate::target::state::{CopyState, TableLine};
 

@@ -66,7 +66,7 @@ pub(super) fn spell(table: &Table, row: &Row, judge: Judge<'_>) -> Result<Option
             },
             other => other,
         };
-        literal::write(&mut spelled.values, value).map_err(|error| carries(table, column, &error))?;
+        dml::write_cell(&mut spelled.values, column, value).map_err(|error| carries(table, column, &error))?;
         spelled.blanks += usize::from(dml::is_blank(column, value));
     }
     Ok((!open).then_some(spelled))

@@ -21,6 +21,8 @@ pub enum Unwritable {
     JsonOpaque(u8),
     #[error("a number that is not finite")]
     NotFinite,
+    #[error("minus zero in a column with a fixed number of decimals, into which a server writes it as zero")]
+    MinusZero,
 }
 
 /// Appends the literal of `value`.

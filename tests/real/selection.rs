@@ -3,7 +3,7 @@
 
 use super::pair::{Pair, Route};
 use super::rows::assert_equal;
-use crate::ferry::{Ferry, rows_copied};
+use crate::ferry::Ferry;
 use crate::lab::count;
 
 const DATA: i32 = 65;
