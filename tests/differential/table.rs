@@ -274,6 +274,7 @@ fn partitions(dice: &mut Dice, columns: &[Column], key: &[usize]) -> String {
             " PARTITION BY RANGE COLUMNS ({name}) (PARTITION p0 VALUES LESS THAN ('1990-01-01'), \
              PARTITION p1 VALUES LESS THAN ('2010-01-01'), PARTITION p2 VALUES LESS THAN (MAXVALUE))"
         ),
+        (Class::Text, _) if !limits::TEXT_PARTITIONS => String::new(),
         _ if column.kind.indexable => format!(" PARTITION BY KEY ({name}) PARTITIONS {}", dice.between(1..=4)),
         _ => String::new(),
     }
