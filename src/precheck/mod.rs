@@ -90,7 +90,7 @@ pub async fn examine(source: &Endpoint, target: &Endpoint, wish: &Wish<'_>) -> V
         items.iter_mut().for_each(Item::of_resumed);
     }
     if let (Some(mut from), Some(mut to)) = (from, to) {
-        source::server_id(&from, to.resumed, wish, &mut items);
+        source::server_id(&mut from, to.resumed, wish, &mut items).await;
         tables::examine(&mut from, &mut to, wish, &mut items).await;
     }
     items

@@ -1,13 +1,15 @@
 //! What the source must be: a writer with a row-format binary log, and an account that may read it.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use super::{Item, Wish};
 use crate::conn::{Endpoint, Purpose};
 use crate::fault::{Code, Fault, Side};
+use crate::source::binlog::{self, HEARTBEAT};
 use crate::source::catalog::Listed;
 use crate::source::facts::{self, Facts};
-use crate::source::{self, Conn, binlog, catalog};
+use crate::source::{self, Conn, catalog};
 
 /// What the table checks go on with.
 pub struct Found {
@@ -152,11 +154,26 @@ async fn gaps(facts: &Facts, conn: &mut Conn, tables: &[Listed], items: &mut Vec
     }
 }
 
-/// Two replicas with one id end each other's connections. A task that has begun may meet its own former connection for a moment.
-pub fn server_id(found: &Found, resumed: bool, wish: &Wish<'_>, items: &mut Vec<Item>) {
-    if wish.migrate.stream() {
-        items.push(judge_id(&found.facts, &found.replicas, wish.server_id, resumed));
+/// A source notices that a replica has gone when it sends the next heartbeat; one more for the slow.
+const GONE: Duration = HEARTBEAT.saturating_mul(2);
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Two replicas with one id end each other's connections. A task that has begun may meet its own former connection for a moment; a
+/// new one may meet that of a task which has just ended, and waits for its end.
+pub async fn server_id(found: &mut Found, resumed: bool, wish: &Wish<'_>, items: &mut Vec<Item>) {
+    if !wish.migrate.stream() {
+        return;
     }
+    let began = Instant::now();
+    let former = (u64::from(wish.server_id), Some(binlog::replica_uuid(wish.server_id)));
+    while !resumed && found.replicas.contains(&former) && began.elapsed() < GONE {
+        tokio::time::sleep(LOOK).await;
+        match facts::replicas(&found.facts, &mut found.conn).await {
+            Ok(replicas) => found.replicas = replicas,
+            Err(_) => break,
+        }
+    }
+    items.push(judge_id(&found.facts, &found.replicas, wish.server_id, resumed));
 }
 
 fn judge_id(facts: &Facts, replicas: &[(u64, Option<String>)], wished: u32, resumed: bool) -> Item {

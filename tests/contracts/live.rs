@@ -18,7 +18,7 @@ use crate::lab::{Options, POLL, Process, Server, Version, free_port, source_acco
 const MAY_BE_EMPTY: [&str; 3] = ["Failure", "Gives up in", "Rows that differ"];
 
 /// A copy of some seconds, so that it is seen.
-const SLOW_COPY: &str = "[copy]\nchunk_rows = 500\n[throttle]\ncopy_rows_per_second = 1500\n";
+const SLOW_COPY: &str = "[copy]\nchunk_rows = 500\n[throttle]\ncopy_rows_per_second = 800\n";
 
 /// Scrapes that a rate over `RATE` needs on a busy machine.
 const SCRAPES: f64 = 8.0;
