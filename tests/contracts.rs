@@ -1,8 +1,7 @@
 //! The ring of contracts: what others hold on to, held to the running binary. The unit file and the way the daemon speaks with
 //! systemd; the names in `/metrics`, the dashboards, the alert rules and the README.
 //!
-//! Some of it needs a program of the machine: `systemd-analyze` (package systemd), `promtool` and `prometheus` (package prometheus).
-//! One that is missing fails its tests with one line that says so.
+//! Some of it needs `systemd-analyze`, `promtool` and `prometheus`: the machine's own, or Debian's, which the lab unpacks into its cache.
 
 #![allow(clippy::panic, reason = "a test fails by a panic")]
 

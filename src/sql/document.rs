@@ -290,7 +290,8 @@ fn write_decimal(out: &mut Vec<u8>, bytes: &[u8]) -> Result<(), Unwritable> {
     let unknown = Unwritable::JsonOpaque(DECIMAL);
     let (precision, rest) = bytes.split_first().ok_or(unknown)?;
     let (scale, digits) = rest.split_first().ok_or(unknown)?;
-    let wire = Wire::parse(DECIMAL, &[*precision, *scale]).map_err(|_| unknown)?;
+    // Not a column's: the precision may count zeros in front, beyond what a column can have.
+    let wire = Wire::Decimal { digits: *precision, scale: *scale };
     let Some(Value::Decimal(value)) = wire.value(digits, ColumnKind::Decimal) else { return Err(unknown) };
     let text = value.as_bytes();
     let written = text.iter().filter(|byte| byte.is_ascii_digit()).count();

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mysql_async::prelude::Queryable;
@@ -12,7 +11,7 @@ use tempfile::TempDir;
 use super::boards::{BOARDS, board, list, queries, text};
 use super::service::http_get;
 use crate::ferry::{Ferry, PASSWORD_AT_SOURCE, PASSWORD_AT_TARGET, PATIENCE, Task, USER};
-use crate::lab::{Options, POLL, Process, Server, Version, free_port, source_account, target_account};
+use crate::lab::{Options, POLL, PROMETHEUS, Process, Server, Version, free_port, source_account, target_account};
 
 /// Panels that show nothing in a run in which nothing fails and nobody verifies.
 const MAY_BE_EMPTY: [&str; 3] = ["Failure", "Gives up in", "Rows that differ"];
@@ -43,13 +42,11 @@ impl Prometheus {
         fs::write(&config, text).expect("a configuration");
         let address = format!("127.0.0.1:{}", free_port().expect("a free port"));
         let log = fs::File::create(directory.path().join("log")).expect("a log");
-        let mut command = Command::new("prometheus");
+        let mut command = PROMETHEUS.command();
         command.arg(format!("--config.file={}", config.display()));
         command.arg(format!("--storage.tsdb.path={}", directory.path().join("data").display()));
         command.arg(format!("--web.listen-address={address}")).stdout(log.try_clone().expect("a log")).stderr(log);
-        let process = Process::start(&mut command, Some(directory.path())).unwrap_or_else(|failure| {
-            panic!("{failure}: the dashboards cannot be checked without Prometheus: apt-get install prometheus")
-        });
+        let process = Process::start(&mut command, Some(directory.path())).unwrap_or_else(|failure| panic!("{failure}"));
         Self { _process: process, _directory: directory, address }
     }
 

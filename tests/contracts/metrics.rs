@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use super::service::{Service, Wanted, read};
+use crate::lab::PROMTOOL;
 
 /// Every label that a series may have. `task`, `version`: one value in a process. All others: enums of the program.
 const LABELS: [&str; 11] = ["class", "code", "le", "op", "outcome", "phase", "side", "stage", "state", "task", "version"];
@@ -32,9 +33,9 @@ fn promtool_finds_nothing_wrong() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("metrics");
     fs::write(&path, scrape()).expect("a file");
-    let mut command = Command::new("promtool");
+    let mut command = PROMTOOL.command();
     command.args(["check", "metrics"]).stdin(Stdio::from(File::open(&path).expect("a file")));
-    let said = super::program::succeed(&mut command, "prometheus");
+    let said = super::program::succeed(&mut command);
     assert_eq!(said, "");
 }
 

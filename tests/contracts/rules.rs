@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::process::Command;
 
 use super::program::succeed;
 use super::service::read;
+use crate::lab::PROMTOOL;
 
 const RULES: &str = "grafana/alerts/polarferry.rules.yml";
 const TESTS: &str = "grafana/alerts/polarferry.rules.test.yml";
@@ -29,13 +29,13 @@ fn value<'t>(rule: &'t str, key: &str) -> &'t str {
 
 #[test]
 fn promtool_finds_nothing_wrong_with_the_rules() {
-    succeed(Command::new("promtool").args(["check", "rules", "--lint=all", "--lint-fatal"]).arg(path(RULES)), "prometheus");
-    succeed(Command::new("promtool").args(["check", "config"]).arg(path("grafana/prometheus.yml")), "prometheus");
+    succeed(PROMTOOL.command().args(["check", "rules", "--lint=all", "--lint-fatal"]).arg(path(RULES)));
+    succeed(PROMTOOL.command().args(["check", "config"]).arg(path("grafana/prometheus.yml")));
 }
 
 #[test]
 fn each_alert_fires_and_is_silent_when_it_should() {
-    succeed(Command::new("promtool").args(["test", "rules"]).arg(path(TESTS)), "prometheus");
+    succeed(PROMTOOL.command().args(["test", "rules"]).arg(path(TESTS)));
     let tests = read(TESTS);
     let cases: Vec<&str> = tests.split("\n  - name: ").skip(1).collect();
     for (alert, _) in alerts() {

@@ -1,13 +1,13 @@
 //! The unit file: systemd understands it, it gives the daemon next to nothing, and it restarts after the right exit codes.
 
 use std::fs;
-use std::process::Command;
 
 use polarferry::cli::Exit;
 use tempfile::TempDir;
 
 use super::program::{self, succeed};
 use super::service::read;
+use crate::lab::SYSTEMD_ANALYZE;
 
 const UNIT: &str = "systemd/polarferry@.service";
 const INSTALLED: &str = "/usr/bin/polarferry";
@@ -33,19 +33,19 @@ fn values(key: &str) -> Vec<String> {
 #[test]
 fn systemd_has_nothing_to_say_about_the_unit() {
     let directory = tempfile::tempdir().expect("a directory");
-    let mut command = Command::new("systemd-analyze");
+    let mut command = SYSTEMD_ANALYZE.command();
     // The manual page is in the package, not on the machine of a test.
     command.args(["verify", "--man=no", "--recursive-errors=no"]).arg(unit(&directory));
-    let said = succeed(&mut command, "systemd");
+    let said = succeed(&mut command);
     assert_eq!(said, "");
 }
 
 #[test]
 fn the_unit_is_exposed_to_less_than_two() {
     let directory = tempfile::tempdir().expect("a directory");
-    let mut command = Command::new("systemd-analyze");
+    let mut command = SYSTEMD_ANALYZE.command();
     command.args(["security", "--offline=true", "--no-pager", &format!("--threshold={EXPOSURE}")]).arg(unit(&directory));
-    let output = program::run(&mut command, "systemd");
+    let output = program::run(&mut command);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
