@@ -27,6 +27,7 @@ mod real {
 
     // The questions.
     mod crash;
+    mod equal_documents;
     mod events;
     mod events_disk;
     mod events_far;
