@@ -97,7 +97,8 @@ impl Draft<'_> {
             Class::Text => ("INT", format!("LENGTH({base})"), Class::Integer),
             Class::Json => ("INT", format!("JSON_LENGTH({base})"), Class::Integer),
             Class::Enum if limits::NARROW_GENERATED => ("TINYINT", format!("{base} + 0"), Class::Integer),
-            Class::Enum => ("BIGINT", format!("{base} + 0"), Class::Integer),
+            // With 64 members, a number of either sign.
+            Class::Enum => ("DECIMAL(30,0)", format!("{base} + 0"), Class::Other),
             Class::Temporal | Class::Other => return None,
         };
         let storage = *self.dice.pick(&["VIRTUAL", "STORED"]);
