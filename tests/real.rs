@@ -27,6 +27,7 @@ mod real {
 
     // The questions.
     mod crash;
+    mod equal_documents;
     mod events;
     mod events_disk;
     mod events_far;
@@ -40,6 +41,7 @@ mod real {
     mod keys;
     mod load;
     mod neighbours;
+    mod odd_keys;
     mod refusals;
     mod second_decoder;
     mod selection;

@@ -13,7 +13,9 @@ use super::Counts;
 use super::merge::{Mode, Slot, TableRun};
 use crate::model::change::Change;
 use crate::model::image::RowImage;
+use crate::model::json;
 use crate::model::table::{ColumnKind, Table};
+use crate::model::value::Value;
 use crate::sql::dml::{self, Collision, Inserts, RowError, Shapes};
 use crate::sql::statement::Statement;
 
@@ -46,6 +48,29 @@ fn moves_unique(table: &Table, before: &RowImage, after: &RowImage) -> Result<bo
     Ok(false)
 }
 
+/// Whether a server may take the second image for the first one, although a document differs: for it `1`, `1.0` and `1.00` are equal,
+/// and an upsert that changes nothing else leaves the old document and counts no change. Such a row is deleted and inserted.
+fn passes_for_unchanged(table: &Table, before: &RowImage, after: &RowImage) -> Result<bool, RowError> {
+    let cells = |row| -> Result<Vec<Value<'_>>, RowError> {
+        let mut cells = Vec::with_capacity(table.columns.len());
+        RowImage::walk(row, &table.columns, |_, value| cells.push(value))?;
+        Ok(cells)
+    };
+    let (olds, news) = (cells(before)?, cells(after)?);
+    let mut passes = table.columns.iter().any(|column| column.kind == ColumnKind::Json);
+    for ((old, new), column) in olds.iter().zip(&news).zip(&table.columns) {
+        passes &= column.generated
+            || match (old, new) {
+                (Value::Json(old), Value::Json(new)) => {
+                    let parse = |document| json::parse(document).map_err(|bad| RowError::Literal(bad.into()));
+                    old == new || json::may_be_equal(parse(*old)?, parse(*new)?)
+                }
+                (old, new) => old == new,
+            };
+    }
+    Ok(passes)
+}
+
 fn strict(
     table: &Arc<Table>,
     shapes: &Shapes,
@@ -67,7 +92,7 @@ fn strict(
                     continue;
                 }
                 counts.updates += 1;
-                if moves_unique(table, before, after)? {
+                if moves_unique(table, before, after)? || has_json && passes_for_unchanged(table, before, after)? {
                     deletes.push(&slot.key);
                     inserts.push(&new, blanks);
                 } else {
@@ -99,8 +124,17 @@ fn idempotent(
     out: &mut Vec<Statement>,
     counts: &mut Counts,
 ) -> Result<(), RowError> {
-    let absent = slots.iter().filter(|slot| slot.after.is_none()).map(|slot| &*slot.key);
-    dml::deletes(&shapes.delete, absent, false, STATEMENT_BYTES, out);
+    let has_json = table.columns.iter().any(|column| column.kind == ColumnKind::Json);
+    let mut absent: Vec<&[u8]> = Vec::new();
+    for slot in slots {
+        let goes = match (&slot.before, &slot.after) {
+            (_, None) => true,
+            (Some(before), Some(after)) => has_json && before != after && passes_for_unchanged(table, before, after)?,
+            (None, Some(_)) => false,
+        };
+        absent.extend(goes.then_some(&*slot.key));
+    }
+    dml::deletes(&shapes.delete, absent.into_iter(), false, STATEMENT_BYTES, out);
     let mut upserts = Inserts::new(shapes, Collision::Overwrite, None, STATEMENT_BYTES);
     let mut taken: Vec<Vec<Vec<u8>>> = vec![Vec::new(); table.secondary_uniques.len()];
     for slot in slots {

@@ -84,6 +84,29 @@ fn take(budget: &mut usize, bytes: usize) -> Result<(), BadJson> {
     Ok(())
 }
 
+/// Whether a server may hold these equal: it compares numbers by their value, whatever their types. Here every number may equal every
+/// other, so a yes may be wrong and a no is right. Both come from [`parse`], which has bounded them.
+pub fn may_be_equal(one: Node<'_>, other: Node<'_>) -> bool {
+    let numeric = |node: Node<'_>| match node {
+        Node::Int(_) | Node::UInt(_) | Node::Double(_) => true,
+        // A DECIMAL is a number; other values of SQL types are compared by something else than their bytes, too.
+        Node::Opaque(..) => true,
+        Node::Null | Node::True | Node::False | Node::Text(_) | Node::Object(_) | Node::Array(_) => false,
+    };
+    match (one, other) {
+        (Node::Object(one), Node::Object(other)) | (Node::Array(one), Node::Array(other)) => {
+            one.len() == other.len()
+                && (0..one.len()).all(|at| {
+                    let same_key = !one.keyed || matches!((one.key(at), other.key(at)), (Ok(one), Ok(other)) if one == other);
+                    same_key && matches!((one.value(at), other.value(at)), (Ok(one), Ok(other)) if may_be_equal(one, other))
+                })
+        }
+        (Node::Text(one), Node::Text(other)) => one == other,
+        (Node::Null, Node::Null) | (Node::True, Node::True) | (Node::False, Node::False) => true,
+        (one, other) => numeric(one) && numeric(other),
+    }
+}
+
 fn little(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte))
 }
@@ -206,6 +229,19 @@ mod tests {
         let Ok(Node::Object(object)) = parse(&document) else { panic!("not an object") };
         assert_eq!(object.key(0), Ok(&b"a"[..]));
         assert_eq!(object.value(0), Ok(Node::Text(b"bc")));
+    }
+
+    #[test]
+    fn only_numbers_may_be_equal_to_what_is_spelled_otherwise() {
+        // [7], [7.0], ["7"], [true], {"a": 7}
+        let (int, text) = ([0x02, 1, 0, 7, 0, 0x05, 7, 0], [0x02, 1, 0, 9, 0, 0x0c, 7, 0, 1, b'7']);
+        let double = [&[0x02, 1, 0, 15, 0, 0x0b, 7, 0][..], &7.0_f64.to_le_bytes()].concat();
+        let (truth, object) = ([0x02, 1, 0, 7, 0, 0x04, 1, 0], [0x00, 1, 0, 12, 0, 11, 0, 1, 0, 0x05, 7, 0, b'a']);
+        let may = |one: &[u8], other: &[u8]| may_be_equal(parse(one).expect("a document"), parse(other).expect("a document"));
+        assert!(may(&int, &double) && may(&double, &int) && may(&text, &text));
+        for other in [&text[..], &truth, &object] {
+            assert!(!may(&int, other) && !may(other, &int));
+        }
     }
 
     #[test]

@@ -5,7 +5,9 @@
 //! left alone when it fits. Afterwards both catalogs are read and compared: columns, types, collations, keys. From here on the target's
 //! catalog is what the stream's rows must fit.
 //!
-//! Every step may be repeated: a crash in the middle leaves tables that the next start finds fitting and empty.
+//! Every step may be repeated: a crash in the middle leaves tables that the next start finds fitting and empty. The session of a
+//! daemon that was killed may even be creating one still, which is not in the catalog yet: so each is created if it is absent, and
+//! what stands there in the end is compared.
 //!
 //! Views, triggers, routines and events are not created by this version.
 
@@ -42,8 +44,7 @@ pub async fn create(from: &Endpoint, to: &Endpoint, names: &[TableName]) -> Resu
         for name in names.iter().filter(|name| name.schema == schema && !there.contains_key(*name)) {
             let definition = catalog::definition(Side::Source, &mut source, name).await?;
             target::run(&mut target, format!("USE {}", Ident(schema))).await?;
-            // IF NOT EXISTS: the server may still have carried out what a former start had asked for. What is there is compared below.
-            let statement = translate::if_not_exists(&translate::spell_collations(&definition, &defaults));
+            let statement = translate::if_absent(&translate::spell_collations(&definition, &defaults));
             target::run(&mut target, statement).await.map_err(|fault| {
                 // Whatever the server says here is about the definition, and definitions carry no rows.
                 Fault::new(if fault.code.class().is_some() { fault.code } else { Code::SchemaMismatch }, fault.detail)

@@ -30,6 +30,13 @@ pub fn spell_collations(definition: &str, defaults: &HashMap<String, String>) ->
     out
 }
 
+/// The definition as a statement that leaves a table alone which is there already.
+pub fn if_absent(definition: &str) -> String {
+    definition
+        .strip_prefix("CREATE TABLE ")
+        .map_or_else(|| definition.to_owned(), |rest| format!("CREATE TABLE IF NOT EXISTS {rest}"))
+}
+
 /// The server prints its own clauses in capitals; `charset` inside an expression is printed small, and stays.
 const CLAUSES: [&str; 2] = ["CHARSET=", "CHARACTER SET "];
 
@@ -58,14 +65,6 @@ fn quoted_length(text: &str, quote: char) -> usize {
     text.len()
 }
 
-/// `CREATE TABLE …`, as the server prints it, with IF NOT EXISTS.
-pub fn if_not_exists(definition: &str) -> String {
-    match definition.strip_prefix("CREATE TABLE ") {
-        Some(rest) => format!("CREATE TABLE IF NOT EXISTS {rest}"),
-        None => definition.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,6 +81,11 @@ mod tests {
             "(`a` char(1) CHARACTER SET latin1 COLLATE latin1_swedish_ci NOT NULL) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 \
              COLLATE=utf8mb4_general_ci ROW_FORMAT=DYNAMIC"
         );
+    }
+
+    #[test]
+    fn a_table_is_created_only_when_it_is_absent() {
+        assert_eq!(if_absent("CREATE TABLE `t` (`a` int)"), "CREATE TABLE IF NOT EXISTS `t` (`a` int)");
     }
 
     #[test]

@@ -115,11 +115,15 @@ pub async fn open(endpoint: &Endpoint, uuid: &str, server_id: u32, start: &Start
     Ok(Reader { stream, file: String::new(), end, skip })
 }
 
+/// What the client's framing says of a connection that ends inside a packet: of an event that is damaged, it says more.
+const CUT_SHORT: &str = "bytes remaining on stream";
+
 /// What the client fails with over bytes that are no event is damage; it reports it as it reports a broken connection.
 fn failure(error: &mysql_async::Error) -> Fault {
     use std::io::ErrorKind::{InvalidData, InvalidInput, Other, UnexpectedEof};
     if let mysql_async::Error::Io(mysql_async::IoError::Io(io)) = error {
         let unreadable = match io.kind() {
+            Other if io.to_string() == CUT_SHORT => false,
             // A TLS record that fails its own check is the connection's.
             InvalidData | InvalidInput | Other => !io.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()),
             // So the client says that an event is too short; a connection that ends is of the same kind.
@@ -341,4 +345,19 @@ fn rows_event(rows: &RowsEventData<'_>) -> Event {
         (Some(_), Some(_)) | (None, None) => None,
     };
     Event::Rows(RowsEvent { table_id: rows.table_id(), kind, columns, data: Arc::from(rows.rows_data()) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_ends_inside_a_packet_is_lost_and_no_damage() {
+        let code = |text: &str| {
+            let error = std::io::Error::other(text.to_owned());
+            failure(&mysql_async::Error::Io(mysql_async::IoError::Io(error))).code
+        };
+        assert_eq!(code("bytes remaining on stream"), Code::ConnectionLost(Side::Source));
+        assert_eq!(code("bytes remaining on stream while reading TableMapEvent"), Code::EventDamaged);
+    }
 }

@@ -273,7 +273,13 @@ pub fn write_key(out: &mut Vec<u8>, table: &Table, key: &[usize], values: &[Valu
             Ident(&column.name).write(out);
             out.push(b'=');
         }
-        literal::write(out, *value)?;
+        let kind = table.columns.get(*index).map(|column| column.kind);
+        let value = match value {
+            // A SET compares as a signed number: with its 64th member it is negative, and equals no unsigned one.
+            Value::UInt(bits) if kind == Some(ColumnKind::Set) => Value::Int(bits.cast_signed()),
+            value => *value,
+        };
+        literal::write(out, value)?;
     }
     if values.len() > 1 {
         out.push(b')');
@@ -469,5 +475,16 @@ mod tests {
             ["ABS(`d`) = 0 AND `d` NOT LIKE '-%'", "ABS(`d`) = 0 AND `d` LIKE '-%'", "`d` <=> 1e0"]
                 .map(|condition| format!("DELETE FROM `shop`.`t` WHERE {condition} LIMIT 1"))
         );
+    }
+
+    #[test]
+    fn the_64th_member_of_a_set_makes_its_key_negative() {
+        let table = table("t", vec![column("s", ColumnKind::Set), column("b", ColumnKind::Bit)], &[0, 1]);
+        let mut key = Vec::new();
+        write_key(&mut key, &table, &[0, 1], &[Value::UInt(u64::MAX - 1), Value::UInt(u64::MAX)]).expect("a key");
+        assert_eq!(String::from_utf8(key).expect("ASCII"), "(`s`=-2 AND `b`=18446744073709551615)");
+        let mut key = Vec::new();
+        write_key(&mut key, &table, &[0], &[Value::UInt(5)]).expect("a key");
+        assert_eq!(key, b"5");
     }
 }

@@ -340,10 +340,11 @@ fn json(dice: &mut Dice, version: Version) -> Kind {
             .map(str::to_owned),
         );
     }
-    if limits::JSON_SQL_VALUES || version != Version::V57 {
+    // 5.7 prints whole DOUBLEs otherwise than 8.0, so that the texts of equal documents differ, and such bytes have types there that
+    // no expression of 8.0 gives.
+    if version != Version::V57 {
         domain.push("'[1.0, -0.0, 1e100, 100.0]'".to_owned());
     }
-    // On 5.7 such bytes have types that no expression of 8.0 gives.
     if limits::JSON_SQL_VALUES && version != Version::V57 {
         domain.push("JSON_OBJECT('a', x'00FF27', 'b', JSON_ARRAY(CAST(40000 AS UNSIGNED), 1.0e0, 0.00))".to_owned());
     }

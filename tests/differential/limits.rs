@@ -27,3 +27,11 @@ pub const CUTS_AT_START: bool = true;
 
 /// Generated columns that are too small for what a lax `sql_mode` computes into them: the target's sessions are strict.
 pub const NARROW_GENERATED: bool = false;
+
+/// Updates of several tables that compute into FLOAT(M,D) and DOUBLE(M,D). There the servers themselves do not look at the type, and
+/// store what no other statement can write.
+pub const BEYOND_TYPES: bool = false;
+
+/// PARTITION BY KEY over text. In 8.0.15, rows whose keys a collation holds equal ('' and '\\0') may lie in different partitions, and
+/// a list of keys finds only one of them.
+pub const TEXT_PARTITIONS: bool = false;

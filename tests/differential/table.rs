@@ -97,7 +97,8 @@ impl Draft<'_> {
             Class::Text => ("INT", format!("LENGTH({base})"), Class::Integer),
             Class::Json => ("INT", format!("JSON_LENGTH({base})"), Class::Integer),
             Class::Enum if limits::NARROW_GENERATED => ("TINYINT", format!("{base} + 0"), Class::Integer),
-            Class::Enum => ("BIGINT UNSIGNED", format!("{base} + 0"), Class::Integer),
+            // With 64 members, a number of either sign.
+            Class::Enum => ("DECIMAL(30,0)", format!("{base} + 0"), Class::Other),
             Class::Temporal | Class::Other => return None,
         };
         let storage = *self.dice.pick(&["VIRTUAL", "STORED"]);
@@ -274,6 +275,7 @@ fn partitions(dice: &mut Dice, columns: &[Column], key: &[usize]) -> String {
             " PARTITION BY RANGE COLUMNS ({name}) (PARTITION p0 VALUES LESS THAN ('1990-01-01'), \
              PARTITION p1 VALUES LESS THAN ('2010-01-01'), PARTITION p2 VALUES LESS THAN (MAXVALUE))"
         ),
+        (Class::Text, _) if !limits::TEXT_PARTITIONS => String::new(),
         _ if column.kind.indexable => format!(" PARTITION BY KEY ({name}) PARTITIONS {}", dice.between(1..=4)),
         _ => String::new(),
     }
