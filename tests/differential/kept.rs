@@ -1,5 +1,5 @@
-//! Seeds that once found a defect, each by the name of what it found. The defect has a small case of its own in `tests/real`; the
-//! seed stays for what else it may meet on the way.
+//! Seeds that once found a defect, each by the name of what it found. The defect has a small case of its own in `tests/real`, for a
+//! seed draws something else when the generator changes; it stays for what it may meet on the way.
 
 use super::campaign;
 use super::settings::Route;
