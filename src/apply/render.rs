@@ -14,13 +14,10 @@ use super::merge::{Mode, Slot, TableRun};
 use crate::model::change::Change;
 use crate::model::image::RowImage;
 use crate::model::json;
-use crate::model::table::{ColumnKind, Table};
+use crate::model::table::Table;
 use crate::model::value::Value;
-use crate::sql::dml::{self, Collision, Inserts, RowError, Shapes};
+use crate::sql::dml::{self, Collision, Inserts, RowError, STATEMENT_BYTES, Shapes};
 use crate::sql::statement::Statement;
-
-/// Statements grow to about this. Larger ones save nothing that can be measured, smaller ones cost round trips.
-pub const STATEMENT_BYTES: usize = 1024 * 1024;
 
 /// Appends a run's statements and adds up its rows.
 pub fn render(run: &TableRun, shapes: &Shapes, out: &mut Vec<Statement>, counts: &mut Counts) -> Result<(), RowError> {
@@ -50,14 +47,17 @@ fn moves_unique(table: &Table, before: &RowImage, after: &RowImage) -> Result<bo
 
 /// Whether a server may take the second image for the first one, although a document differs: for it `1`, `1.0` and `1.00` are equal,
 /// and an upsert that changes nothing else leaves the old document and counts no change. Such a row is deleted and inserted.
-fn passes_for_unchanged(table: &Table, before: &RowImage, after: &RowImage) -> Result<bool, RowError> {
+fn passes_for_unchanged(table: &Table, shapes: &Shapes, before: &RowImage, after: &RowImage) -> Result<bool, RowError> {
+    if !shapes.has_documents {
+        return Ok(false);
+    }
     let cells = |row| -> Result<Vec<Value<'_>>, RowError> {
         let mut cells = Vec::with_capacity(table.columns.len());
         RowImage::walk(row, &table.columns, |_, value| cells.push(value))?;
         Ok(cells)
     };
     let (olds, news) = (cells(before)?, cells(after)?);
-    let mut passes = table.columns.iter().any(|column| column.kind == ColumnKind::Json);
+    let mut passes = true;
     for ((old, new), column) in olds.iter().zip(&news).zip(&table.columns) {
         passes &= column.generated
             || match (old, new) {
@@ -78,7 +78,6 @@ fn strict(
     out: &mut Vec<Statement>,
     counts: &mut Counts,
 ) -> Result<(), RowError> {
-    let has_json = table.columns.iter().any(|column| column.kind == ColumnKind::Json);
     let mut deletes: Vec<&[u8]> = Vec::new();
     let mut updates = Inserts::new(shapes, Collision::Overwrite, Some(2), STATEMENT_BYTES);
     let mut inserts = Inserts::new(shapes, Collision::Refuse, Some(1), STATEMENT_BYTES);
@@ -88,11 +87,11 @@ fn strict(
             (Some(before), Some(after)) => {
                 let (new, blanks) = values(table, after)?;
                 // Binary JSON may change its bytes and not its content; the server would then count no change.
-                if has_json && new == values(table, before)?.0 {
+                if shapes.has_documents && new == values(table, before)?.0 {
                     continue;
                 }
                 counts.updates += 1;
-                if moves_unique(table, before, after)? || has_json && passes_for_unchanged(table, before, after)? {
+                if moves_unique(table, before, after)? || passes_for_unchanged(table, shapes, before, after)? {
                     deletes.push(&slot.key);
                     inserts.push(&new, blanks);
                 } else {
@@ -124,12 +123,11 @@ fn idempotent(
     out: &mut Vec<Statement>,
     counts: &mut Counts,
 ) -> Result<(), RowError> {
-    let has_json = table.columns.iter().any(|column| column.kind == ColumnKind::Json);
     let mut absent: Vec<&[u8]> = Vec::new();
     for slot in slots {
         let goes = match (&slot.before, &slot.after) {
             (_, None) => true,
-            (Some(before), Some(after)) => has_json && before != after && passes_for_unchanged(table, before, after)?,
+            (Some(before), Some(after)) => before != after && passes_for_unchanged(table, shapes, before, after)?,
             (None, Some(_)) => false,
         };
         absent.extend(goes.then_some(&*slot.key));
@@ -197,8 +195,8 @@ fn keyless(
 mod tests {
     use super::*;
     use crate::model::image::{Layout, Wire};
-    use crate::model::table::Key;
     use crate::model::table::tests::{column, table};
+    use crate::model::table::{ColumnKind, Key};
     use crate::sql::statement::Expect;
 
     fn shop(unique: bool) -> Arc<Table> {

@@ -59,8 +59,11 @@ impl Copying {
         let _ = paused.wait_for(|paused| !paused).await;
         let mut limits = self.limits.clone();
         limits.mark_unchanged();
-        let began = Instant::now();
         let mut wait = self.progress.wait_for(self, queries, rows, bytes);
+        if wait.is_zero() {
+            return;
+        }
+        let began = Instant::now();
         while !wait.is_zero() {
             tokio::select! {
                 () = tokio::time::sleep(wait) => break,
@@ -68,9 +71,7 @@ impl Copying {
                 Ok(()) = limits.changed() => wait = self.progress.wait_for(self, 0, 0, 0),
             }
         }
-        if !wait.is_zero() || began.elapsed() >= Duration::from_millis(1) {
-            self.observer.metrics().throttled_seconds.of(Throttled::Copy).inc_by(began.elapsed().as_secs_f64());
-        }
+        self.observer.metrics().throttled_seconds.of(Throttled::Copy).inc_by(began.elapsed().as_secs_f64());
     }
 
     /// Rows were read, and are on the target now, by the copy or by the stream.

@@ -23,12 +23,11 @@ use crate::observe::snapshot::{Level, RetryClass, Side, TableState};
 use crate::overlap::Stage;
 use crate::source::documents::Documents;
 use crate::source::{self, rows};
-use crate::sql::dml::{Collision, Inserts, Shapes};
+use crate::sql::dml::{Collision, Inserts, STATEMENT_BYTES, Shapes};
 use crate::sql::{probe, qualified};
 use crate::target;
 use crate::target::chunk::{Fill, Ledger};
 
-const STATEMENT_BYTES: usize = 1024 * 1024;
 /// In seconds; a server that has a long transaction open on the table is left alone after this.
 const LOCK_PATIENCE: &str = "SET SESSION lock_wait_timeout=2";
 
@@ -80,7 +79,6 @@ pub async fn copy(copying: &Copying, pending: &Pending) -> Result<bool, Fault> {
         Err(fault) => return Err(fault),
     }
     let mark = copying.mark(&mut locker).await?;
-    source::run(&mut reader, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
     source::run(&mut reader, "START TRANSACTION WITH CONSISTENT SNAPSHOT").await?;
     source::run(&mut locker, "UNLOCK TABLES").await?;
     drop(locker);

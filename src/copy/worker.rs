@@ -17,14 +17,12 @@ use crate::overlap::Stage;
 use crate::source::documents::Documents;
 use crate::source::rows::{self, Piece};
 use crate::source::{self, facts};
-use crate::sql::dml::{Collision, Inserts, Shapes};
+use crate::sql::dml::{Collision, Inserts, STATEMENT_BYTES, Shapes};
 use crate::sql::probe;
 use crate::sql::statement::Statement;
 use crate::target;
 use crate::target::chunk::{Fill, Ledger, Line};
 
-/// Statements of the copy grow to about this.
-const STATEMENT_BYTES: usize = 1024 * 1024;
 /// A transaction that another one forced back is tried again at once; more often than this, something else is wrong.
 const ATTEMPTS: u32 = 10;
 

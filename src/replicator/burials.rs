@@ -18,6 +18,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::watch::every;
 use crate::conn::{Endpoint, Purpose};
 use crate::fault::{Class, Fault};
 use crate::model::change::KeyBytes;
@@ -50,7 +51,7 @@ fn witness(overlaps: &Overlaps, noted: &HashMap<&TableName, u64>) -> Option<(Tab
 /// Proves and forgets until the source cannot be asked any more.
 pub async fn prove(burials: Burials) -> Result<(), Fault> {
     let Burials { source, facts, tables, overlaps } = burials;
-    let mut tick = tokio::time::interval(PERIOD);
+    let mut tick = every(PERIOD);
     let mut conn = None;
     loop {
         tick.tick().await;

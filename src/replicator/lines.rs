@@ -3,8 +3,7 @@
 //! A task carries the tables that it began with: its stream has brought their changes ever since, and those of no other table. So
 //! * a selected table without a line stops the task: nothing has been carried of it, and nothing would be;
 //! * a line that the selection has left is `excluded`, durably and before the stream passes over its changes; if it comes back into
-//!   the selection, the task stops: what was passed over is not on the target;
-//! * a line that is not copied whole needs the copy: without it, what is missing would count as there.
+//!   the selection, the task stops: what was passed over is not on the target.
 //!
 //! A mark names a place in the files of one server. When another one answers, a line whose mark was passed at the checkpoint, on
 //! the mark's own server, is strict for good. Every other mark of another server means nothing here. A table with a key gets the

@@ -288,7 +288,6 @@ impl Replicator {
         self.observer.metrics().retries.of(side, shown_class).inc();
         let window_left = window.saturating_sub(backoff.elapsed(Instant::now()));
         self.observer.update(|shown| {
-            shown.forget_measures();
             shown.reckon_retention(unix_now());
             match side {
                 ShownSide::Source => shown.retries.source += 1,

@@ -97,7 +97,7 @@ impl Counts {
 }
 
 /// After a stall it goes on from now, and does not make up for what it missed.
-fn every(period: Duration) -> Interval {
+pub(super) fn every(period: Duration) -> Interval {
     let mut tick = tokio::time::interval(period);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     tick

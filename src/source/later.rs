@@ -44,7 +44,6 @@ pub(super) async fn read(conn: &mut Conn, table: &Table, open: &[Unread], pieces
         let count = rest.iter().take(ROWS).take_while(fits).count().max(1);
         let (slice, after) = rest.split_at(count);
         rest = after;
-        run(conn, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
         run(conn, "START TRANSACTION WITH CONSISTENT SNAPSHOT").await?;
         if !read_slice(conn, table, slice, pieces).await? {
             return Ok(());

@@ -14,6 +14,9 @@ use crate::model::image::{ImageError, RowImage};
 use crate::model::table::{Column, ColumnKind, Key, Table};
 use crate::model::value::Value;
 
+/// Statements of rows grow to about this. Larger ones save nothing that can be measured, smaller ones cost round trips.
+pub const STATEMENT_BYTES: usize = 1024 * 1024;
+
 /// Keys in one `IN` list: enough that the statement's own cost vanishes, few enough for every server's range optimizer.
 pub const KEYS_PER_STATEMENT: usize = 2_000;
 
@@ -41,7 +44,8 @@ pub struct Shapes {
     pub evict: Vec<Delete>,
     name: String,
     table: Arc<str>,
-    has_documents: bool,
+    /// Whether the table has JSON columns.
+    pub has_documents: bool,
 }
 
 impl Shapes {
