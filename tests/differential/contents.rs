@@ -3,56 +3,25 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use mysql_async::prelude::Queryable;
-
 use super::stage::Stage;
-use super::table::{Table, quoted};
-use crate::lab::Server;
+use super::table::Table;
+use crate::lab::{Contents, Server, contents, document_text};
 
 /// A row: one word for each column, in the table's order.
 type Row = Vec<String>;
 
-/// The rows of a table, sorted. Generated columns are columns.
+/// The rows of a table, sorted.
 async fn rows(server: &Server, table: &Table) -> (Vec<String>, Vec<Row>) {
-    let mut root = server.root().await;
-    // TIMESTAMPs are moments, whatever the zone; what a document says is text.
-    root.query_drop("SET NAMES utf8mb4, time_zone = '+00:00'").await.expect("a session");
-    let columns: Vec<(String, String)> = root
-        .exec(
-            "SELECT column_name, data_type FROM information_schema.columns \
-             WHERE table_schema = ? AND table_name = ? ORDER BY ordinal_position",
-            (&table.schema, &table.table),
-        )
-        .await
-        .expect("the columns");
-    assert!(!columns.is_empty(), "no table {} on {}", table.name, server.version());
-    let digits: Vec<String> =
-        columns.iter().map(|(name, kind)| format!("IFNULL({}, '~')", digits(&quoted(name), &kind.to_lowercase()))).collect();
-    let query = format!("SELECT CONCAT_WS(' ', {}) FROM {}", digits.join(", "), table.name);
-    let lines: Vec<String> = root.query(query).await.expect("the rows");
-    let _ = root.disconnect().await;
-    let mut rows: Vec<Row> = lines.iter().map(|line| line.split(' ').map(str::to_owned).collect()).collect();
+    let Contents { columns, mut rows } = contents(server, &table.schema, &table.table, "1", document).await;
     rows.sort_unstable();
     (columns.into_iter().map(|(name, _)| name).collect(), rows)
 }
 
-/// An expression without spaces that tells any two values of a type apart.
-fn digits(name: &str, kind: &str) -> String {
-    match kind {
-        // Their text would lose digits, and the sign of a zero. A point is made of its numbers' bits.
-        "float" | "double" => format!("HEX(POINT({name}, 0))"),
-        // HEX of a number is its integer part.
-        "decimal" => format!("HEX(CONCAT({name}))"),
-        // Two members may be spelled alike, and the number 0 is spelled as the member ''.
-        "enum" | "set" => format!("CONCAT({name} + 0, ':', HEX({name}))"),
-        // The kinds of values at the places where the drawn documents have them.
-        "json" => {
-            let places = ["$", "$.a", "$.b", "$[0]", "$[1]", "$[2]", "$[3]", "$.a[0]", "$.b[0]"];
-            let kinds = places.map(|place| format!("REPLACE(IFNULL(JSON_TYPE(JSON_EXTRACT({name}, '{place}')), '-'), ' ', '_')"));
-            format!("CONCAT(HEX(CAST({name} AS CHAR)), ':', CONCAT_WS(',', {}))", kinds.join(", "))
-        }
-        _ => format!("HEX({name})"),
-    }
+/// A document's text, and the kinds of values at the places where the drawn documents have them.
+fn document(name: &str) -> String {
+    let places = ["$", "$.a", "$.b", "$[0]", "$[1]", "$[2]", "$[3]", "$.a[0]", "$.b[0]"];
+    let kinds = places.map(|place| format!("REPLACE(IFNULL(JSON_TYPE(JSON_EXTRACT({name}, '{place}')), '-'), ' ', '_')"));
+    format!("CONCAT({}, ':', CONCAT_WS(',', {}))", document_text(name), kinds.join(", "))
 }
 
 /// Compares one table on all three; the number of its rows.

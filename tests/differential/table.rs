@@ -5,6 +5,7 @@ use super::dice::Dice;
 use super::kinds::{self, Class, Kind};
 use super::limits;
 use crate::lab::Version;
+pub use crate::lab::quoted;
 
 pub struct Column {
     /// Quoted.
@@ -43,10 +44,6 @@ const NARROW: usize = 16;
 
 const ODD: [&str; 14] =
     ["order", "select", "a`b", "dot.ted", "sp ace", "ünï", "库", "Key", "$x", "1st", "quo'te", "d\"q", "per%cent", "back\\slash"];
-
-pub fn quoted(name: &str) -> String {
-    format!("`{}`", name.replace('`', "``"))
-}
 
 /// A name that is `plain` or, now and then, odd; `at` keeps it apart from others.
 pub fn name(dice: &mut Dice, plain: &str, at: usize) -> String {

@@ -9,6 +9,7 @@
 mod accounts;
 mod cache;
 mod compare;
+mod contents;
 mod debian;
 mod failure;
 mod fetch;
@@ -23,6 +24,7 @@ mod tool;
 
 pub use accounts::{create as create_account, source_account, target_account};
 pub use compare::{checksum_tables, count};
+pub use contents::{Contents, contents, document_text, quoted};
 pub use failure::{Failure, last_lines};
 pub use fetch::Version;
 pub use options::Options;

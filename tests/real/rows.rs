@@ -1,15 +1,12 @@
-//! What a table holds, exact to the last bit and comparable between servers of any version: every
-//! column of every row as hexadecimal digits, sorted. Equal rows of a keyless table count.
-
-use mysql_async::Row;
-use mysql_async::prelude::Queryable;
+//! What a table holds, row by row and column by column, and in what two servers differ about it. Equal rows of a keyless table count.
 
 use super::pair::Pair;
-use crate::lab::{Options, Server, Version, checksum_tables};
+pub use crate::lab::quoted;
+use crate::lab::{Contents, Options, Server, Version, checksum_tables, contents, document_text};
 
 /// One text per row.
 pub async fn rows(server: &Server, database: &str, table: &str) -> Vec<String> {
-    let (_, rows) = digits_of(server, database, table, "1").await;
+    let Contents { rows, .. } = contents(server, database, table, "1", document_text).await;
     let mut rows: Vec<String> = rows.iter().map(|row| row.join(" ")).collect();
     rows.sort_unstable();
     rows
@@ -17,51 +14,9 @@ pub async fn rows(server: &Server, database: &str, table: &str) -> Vec<String> {
 
 /// One list per column, named with its type; rows in the order of their `id`.
 pub async fn cells(server: &Server, database: &str, table: &str) -> Vec<(String, Vec<String>)> {
-    let (columns, rows) = digits_of(server, database, table, "id").await;
+    let Contents { columns, rows } = contents(server, database, table, "id", document_text).await;
     let cells = |at: usize| rows.iter().map(|row| row[at].clone()).collect();
-    columns.into_iter().enumerate().map(|(at, name)| (name, cells(at))).collect()
-}
-
-/// The columns with their types, and each row's cells as digits.
-async fn digits_of(server: &Server, database: &str, table: &str, order: &str) -> (Vec<String>, Vec<Vec<String>>) {
-    let mut root = server.root().await;
-    // TIMESTAMPs are moments, whatever the zones of the two servers.
-    root.query_drop("SET NAMES utf8mb4, time_zone = '+00:00'").await.expect("a session");
-    let columns: Vec<(String, String)> = root
-        .exec(
-            "SELECT column_name, data_type FROM information_schema.columns \
-             WHERE table_schema = ? AND table_name = ? ORDER BY ordinal_position",
-            (database, table),
-        )
-        .await
-        .expect("the columns");
-    assert!(!columns.is_empty(), "no table {database}.{table} on {}", server.version());
-    let digits: Vec<String> =
-        columns.iter().map(|(name, kind)| format!("IFNULL({}, '~')", digits(&quoted(name), &kind.to_lowercase()))).collect();
-    let query = format!("SELECT {} FROM {}.{} ORDER BY {order}", digits.join(", "), quoted(database), quoted(table));
-    let rows: Vec<Row> = root.query(query).await.expect("the rows");
-    let _ = root.disconnect().await;
-    let text = |row: Row| row.unwrap().into_iter().map(mysql_async::from_value::<String>).collect();
-    (columns.into_iter().map(|(name, kind)| format!("{name} {kind}")).collect(), rows.into_iter().map(text).collect())
-}
-
-/// An expression that tells any two values of a type apart.
-fn digits(name: &str, kind: &str) -> String {
-    match kind {
-        // Their text would lose digits, and the sign of a zero. A point is made of its numbers' bits.
-        "float" | "double" => format!("HEX(POINT({name}, 0))"),
-        // HEX of a number is its integer part.
-        "decimal" => format!("HEX(CONCAT({name}))"),
-        // Two members may be spelled alike, and the number 0 is spelled as the member ''.
-        "enum" | "set" => format!("CONCAT({name} + 0, ':', HEX({name}))"),
-        "json" => format!("HEX(CAST({name} AS CHAR))"),
-        _ => format!("HEX({name})"),
-    }
-}
-
-/// A name in backquotes.
-pub fn quoted(name: &str) -> String {
-    format!("`{}`", name.replace('`', "``"))
+    columns.into_iter().enumerate().map(|(at, (name, kind))| (format!("{name} {kind}"), cells(at))).collect()
 }
 
 /// # Panics
