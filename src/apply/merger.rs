@@ -94,8 +94,8 @@ impl Merger {
         for change in rows.changes {
             run.push(change).map_err(|error| {
                 let code = match &error {
-                    MergeError::Contradiction => Code::EventDamaged,
-                    MergeError::Row(_) => Code::ValueUnsupported,
+                    MergeError::Contradiction | MergeError::Row(RowError::Image(_)) => Code::EventDamaged,
+                    MergeError::Row(RowError::Literal(_)) => Code::ValueUnsupported,
                 };
                 Fault::new(code, format!("{}: {error}", table.name)).at(&rows.at)
             })?;
@@ -166,7 +166,7 @@ impl Merger {
             self.batch_start = self.merged.clone();
         }
         let mut part = Part {
-            statements: Vec::new(),
+            writes: render::Output::default(),
             fates: Vec::new(),
             end,
             transactions: open.transactions as u64,
@@ -177,7 +177,7 @@ impl Merger {
         };
         for (name, (table, run)) in &open.runs {
             let shapes = self.shapes.entry(name.clone()).or_insert_with(|| Arc::new(Shapes::new(table)));
-            render::render(run, shapes, &mut part.statements, &mut part.counts).map_err(|error| {
+            render::render(run, shapes, &mut part.writes, &mut part.counts).map_err(|error| {
                 let code = match &error {
                     RowError::Image(_) => Code::EventDamaged,
                     RowError::Literal(_) => Code::ValueUnsupported,
@@ -294,7 +294,9 @@ mod tests {
         merger.end(commit(40));
         let part = merger.close().expect("a part");
         assert!(part.fates.is_empty());
-        assert!(String::from_utf8_lossy(&part.statements[0].text).starts_with("INSERT INTO `shop`.`t` (`id`) VALUES (40)"));
+        assert!(
+            String::from_utf8_lossy(&part.writes.statements[0].text).starts_with("INSERT INTO `shop`.`t` (`id`) VALUES (40)")
+        );
     }
 
     #[tokio::test]

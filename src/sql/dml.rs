@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::literal::{self, Unwritable};
 use super::statement::{Expect, Statement};
-use super::{Ident, document, qualified};
+use super::{Ident, document, keyless, qualified};
 use crate::model::image::{ImageError, RowImage};
 use crate::model::table::{Column, ColumnKind, Key, Table};
 use crate::model::value::Value;
@@ -42,8 +42,10 @@ pub struct Shapes {
     pub delete: Delete,
     /// By each secondary unique key, in the table's order.
     pub evict: Vec<Delete>,
-    name: String,
-    table: Arc<str>,
+    pub(super) name: String,
+    pub(super) table: Arc<str>,
+    /// What tells rows apart in a table without a key.
+    pub(super) digest: Option<String>,
     /// Whether the table has JSON columns.
     pub has_documents: bool,
 }
@@ -68,6 +70,7 @@ impl Shapes {
             keep: format!(" ON DUPLICATE KEY UPDATE {first}={name}.{first}").into_bytes(),
             delete: delete(table.key_columns().unwrap_or(&[])),
             evict: table.secondary_uniques.iter().map(|key| delete(&key.columns)).collect(),
+            digest: if table.key_columns().is_none() { keyless::digest_expression(table) } else { None },
             table: shown,
             name,
             has_documents: table.columns.iter().any(|column| column.kind == ColumnKind::Json),
@@ -232,7 +235,7 @@ pub fn write_cell(out: &mut Vec<u8>, column: &Column, value: Value<'_>) -> Resul
     literal::write(out, value)
 }
 
-fn is_minus_zero(value: Value<'_>) -> bool {
+pub(super) fn is_minus_zero(value: Value<'_>) -> bool {
     match value {
         Value::Float(number) => number == 0.0 && number.is_sign_negative(),
         Value::Double(number) => number == 0.0 && number.is_sign_negative(),
@@ -320,60 +323,6 @@ pub fn unique_of(table: &Table, key: &Key, row: &RowImage) -> Result<Option<Vec<
     spell_key(table, &key.columns, row, true)
 }
 
-/// The condition that finds rows equal to the last bit; for tables without a row key.
-fn write_equals(out: &mut Vec<u8>, table: &Table, row: &RowImage) -> Result<(), RowError> {
-    let mut result = Ok(());
-    let mut first = true;
-    row.walk(&table.columns, |index, value| {
-        let Some(column) = table.columns.get(index).filter(|column| !column.generated) else { return };
-        if result.is_err() {
-            return;
-        }
-        if !first {
-            out.extend_from_slice(b" AND ");
-        }
-        first = false;
-        let name = Ident(&column.name);
-        if let Value::Float(0.0) | Value::Double(0.0) = value {
-            // Zero equals minus zero; their texts differ. No comparison of the bare column with a constant here: the optimizer would
-            // put the constant in the column's place, and the text would no longer be that of the row.
-            out.extend_from_slice(b"ABS(");
-            name.write(out);
-            out.extend_from_slice(b") = 0 AND ");
-            name.write(out);
-            out.extend_from_slice(if is_minus_zero(value) { b" LIKE '-%'" } else { b" NOT LIKE '-%'" });
-            return;
-        }
-        let (before, after) = match column.kind {
-            // Collations hold 'a' and 'A' equal; bytes do not.
-            ColumnKind::Text | ColumnKind::Geometry | ColumnKind::Vector => ("CAST(", " AS BINARY)"),
-            ColumnKind::Enum | ColumnKind::Set => ("CAST(", " AS UNSIGNED)"),
-            _ => ("", ""),
-        };
-        out.extend_from_slice(before.as_bytes());
-        name.write(out);
-        out.extend_from_slice(after.as_bytes());
-        out.extend_from_slice(b" <=> ");
-        let json = column.kind == ColumnKind::Json && value != Value::Null;
-        if json {
-            out.extend_from_slice(b"CAST(");
-        }
-        result = literal::write(out, value);
-        if json {
-            out.extend_from_slice(b" AS JSON)");
-        }
-    })?;
-    Ok(result?)
-}
-
-/// Removes one of the rows that equal `row`.
-pub fn delete_one(shapes: &Shapes, table: &Table, row: &RowImage) -> Result<Statement, RowError> {
-    let mut text = format!("DELETE FROM {} WHERE ", shapes.name).into_bytes();
-    write_equals(&mut text, table, row)?;
-    text.extend_from_slice(b" LIMIT 1");
-    Ok(Statement { table: Arc::clone(&shapes.table), text, expect: Expect::Exactly(1), blanks: 0 })
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -451,33 +400,6 @@ mod tests {
         assert_eq!(
             texts(out),
             ["DELETE FROM `shop`.`t` WHERE `id` IN (7)", "DELETE FROM `shop`.`t` WHERE (`na``me`,`id`) IN (('x',7),('x',7))"]
-        );
-    }
-
-    #[test]
-    fn rows_without_a_key_are_found_by_every_byte() {
-        let table = shop();
-        let statement = delete_one(&Shapes::new(&table), &table, &row(7, b"x")).expect("a statement");
-        assert_eq!(
-            texts(vec![statement]),
-            ["DELETE FROM `shop`.`t` WHERE `id` <=> 7 AND CAST(`na``me` AS BINARY) <=> 'x' LIMIT 1"]
-        );
-    }
-
-    #[test]
-    fn rows_without_a_key_are_told_apart_by_the_sign_of_a_zero() {
-        let mut table = shop();
-        table.columns = vec![column("d", ColumnKind::Double)];
-        let layout = Arc::new(Layout::new(vec![Wire::Double]));
-        let conditions = [0.0_f64, -0.0, 1.0].map(|number| {
-            let bytes: Vec<u8> = [0].into_iter().chain(number.to_le_bytes()).collect();
-            let row = RowImage::new(bytes.into(), 0, 9, Arc::clone(&layout));
-            texts(vec![delete_one(&Shapes::new(&table), &table, &row).expect("a statement")]).concat()
-        });
-        assert_eq!(
-            conditions,
-            ["ABS(`d`) = 0 AND `d` NOT LIKE '-%'", "ABS(`d`) = 0 AND `d` LIKE '-%'", "`d` <=> 1e0"]
-                .map(|condition| format!("DELETE FROM `shop`.`t` WHERE {condition} LIMIT 1"))
         );
     }
 

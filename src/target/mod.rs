@@ -12,9 +12,12 @@ pub mod prepared;
 pub mod state;
 pub mod writer;
 
+use std::collections::HashMap;
+
 use crate::conn::{self, Endpoint, Purpose};
 use crate::fault::{Code, Fault, Side};
 use crate::model::table::TableName;
+use crate::sql::keyless::Removal;
 use crate::sql::qualified;
 use crate::sql::statement::{Expect, Statement};
 use long::Sent;
@@ -81,6 +84,19 @@ async fn run_lax(conn: &mut Conn, statement: &Statement) -> Result<Sent, Fault> 
         warnings.len()
     );
     Err(Fault::new(Code::DataRefused, detail))
+}
+
+/// Takes rows out of a table without a key.
+pub(crate) async fn take_out(conn: &mut Conn, removal: &Removal) -> Result<(), Fault> {
+    let standing: Vec<(Vec<u8>, u64)> =
+        conn.query(removal.count()).await.map_err(|error| diagnose(&error).at(removal.table()))?;
+    let standing: HashMap<Vec<u8>, u64> = standing.into_iter().collect();
+    let statements =
+        removal.statements(&standing).map_err(|shortage| Fault::new(Code::Drift, format!("{}: {shortage}", removal.table())))?;
+    for statement in &statements {
+        execute(conn, statement).await?;
+    }
+    Ok(())
 }
 
 /// Whether a table holds any row.

@@ -12,13 +12,14 @@ use std::time::{Duration, Instant};
 use mysql_async::Conn;
 use mysql_async::TxOpts;
 
-use super::{diagnose, execute, run, state};
+use super::{diagnose, execute, run, state, take_out};
 use crate::checkpoint::Checkpoint;
 use crate::conn::{Endpoint, Purpose};
 use crate::fault::{Code, Fault};
 use crate::model::change::Commit;
 use crate::model::phase::Phase;
 use crate::model::xid::{Prepared, Xid};
+use crate::sql::keyless::Removal;
 use crate::sql::prepared;
 use crate::sql::state as sql;
 use crate::sql::statement::Statement;
@@ -79,14 +80,23 @@ impl Writer {
 
     /// Executes one part of a batch; with `end`, moves the checkpoint and commits. After an error the writer is of no further use:
     /// dropping it ends the session, and the server rolls back. Not cancel-safe.
-    pub async fn write(&mut self, statements: &[Statement], end: Option<(&Commit, &str, Phase)>) -> Result<Timing, Fault> {
+    pub async fn write(
+        &mut self,
+        removals: &[Removal],
+        statements: &[Statement],
+        end: Option<(&Commit, &str, Phase)>,
+    ) -> Result<Timing, Fault> {
         let began = Instant::now();
         self.begin().await?;
+        let at = |fault: Fault| match end {
+            Some((commit, ..)) => fault.at(format!("a batch that ends at {}", commit.position)),
+            None => fault,
+        };
+        for removal in removals {
+            take_out(&mut self.conn, removal).await.map_err(at)?;
+        }
         for statement in statements {
-            execute(&mut self.conn, statement).await.map_err(|fault| match end {
-                Some((commit, ..)) => fault.at(format!("a batch that ends at {}", commit.position)),
-                None => fault,
-            })?;
+            execute(&mut self.conn, statement).await.map_err(at)?;
         }
         let executed = Instant::now();
         if let Some((commit, source_uuid, phase)) = end {
