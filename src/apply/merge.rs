@@ -103,12 +103,15 @@ impl TableRun {
                     Change::Insert { after } => set(slots, by_key, key(&after)?, None, Some(after))?,
                     Change::Delete { before } => set(slots, by_key, key(&before)?, Some(before), None)?,
                     Change::Update { before, after } => {
-                        let (old, new) = (key(&before)?, key(&after)?);
-                        if old == new {
-                            set(slots, by_key, old, Some(before), Some(after))?;
-                        } else {
-                            set(slots, by_key, old, Some(before), None)?;
-                            set(slots, by_key, new, None, Some(after))?;
+                        let old = key(&before)?;
+                        let stays = before.same_in(&after, key_columns).map_err(RowError::from)?;
+                        let new = if stays { None } else { Some(key(&after)?).filter(|new| *new != old) };
+                        match new {
+                            None => set(slots, by_key, old, Some(before), Some(after))?,
+                            Some(new) => {
+                                set(slots, by_key, old, Some(before), None)?;
+                                set(slots, by_key, new, None, Some(after))?;
+                            }
                         }
                     }
                 }

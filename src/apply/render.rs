@@ -46,10 +46,10 @@ fn values(table: &Table, row: &RowImage) -> Result<(Vec<u8>, usize), RowError> {
     Ok((out, blanks))
 }
 
-/// Whether two images of a row differ in one of its secondary unique keys.
+/// Whether two images of a row differ, by any bit, in one of its secondary unique keys.
 fn moves_unique(table: &Table, before: &RowImage, after: &RowImage) -> Result<bool, RowError> {
     for key in &table.secondary_uniques {
-        if dml::unique_of(table, key, before)? != dml::unique_of(table, key, after)? {
+        if !before.same_in(after, &key.columns)? {
             return Ok(true);
         }
     }
@@ -96,17 +96,16 @@ fn strict(
         match (&slot.before, &slot.after) {
             (Some(before), Some(after)) if before == after => {}
             (Some(before), Some(after)) => {
-                let (new, blanks) = values(table, after)?;
                 // Binary JSON may change its bytes and not its content; the server would then count no change.
-                if shapes.has_documents && new == values(table, before)?.0 {
+                if shapes.has_documents && values(table, after)? == values(table, before)? {
                     continue;
                 }
                 counts.updates += 1;
                 if moves_unique(table, before, after)? || passes_for_unchanged(table, shapes, before, after)? {
                     deletes.push(&slot.key);
-                    inserts.push(&new, blanks);
+                    inserts.push_row(table, after)?;
                 } else {
-                    updates.push(&new, blanks);
+                    updates.push_row(table, after)?;
                 }
             }
             (Some(_), None) => {
@@ -115,8 +114,7 @@ fn strict(
             }
             (None, Some(after)) => {
                 counts.inserts += 1;
-                let (new, blanks) = values(table, after)?;
-                inserts.push(&new, blanks);
+                inserts.push_row(table, after)?;
             }
             (None, None) => {}
         }
@@ -158,8 +156,7 @@ fn idempotent(
         for (key, taken) in table.secondary_uniques.iter().zip(&mut taken) {
             taken.extend(dml::unique_of(table, key, after)?);
         }
-        let (new, blanks) = values(table, after)?;
-        upserts.push(&new, blanks);
+        upserts.push_row(table, after)?;
     }
     for (head, taken) in shapes.evict.iter().zip(&taken) {
         dml::deletes(head, taken.iter().map(Vec::as_slice), false, STATEMENT_BYTES, out);

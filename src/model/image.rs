@@ -11,6 +11,8 @@
 //!
 //! Formats: MySQL's `sql/rpl_record.cc`, `Field_*::pack`, `sql-common/my_time.cc` and `strings/decimal.cc`.
 
+mod cells;
+
 use std::sync::Arc;
 
 use super::json::diff::DiffError;
@@ -138,24 +140,6 @@ impl Layout {
 
     pub(super) fn wires(&self) -> &[Wire] {
         &self.columns
-    }
-
-    /// The bytes of each column's cell, its length prefix included; none for NULL.
-    pub(super) fn cells<'i>(&self, image: &'i [u8]) -> Result<Vec<Option<&'i [u8]>>, ImageError> {
-        let mut at = self.columns.len().div_ceil(8);
-        let nulls = image.get(..at).ok_or(ImageError::Short(0))?;
-        let mut cells = Vec::with_capacity(self.columns.len());
-        for (index, wire) in self.columns.iter().enumerate() {
-            if is_null(nulls, index) {
-                cells.push(None);
-                continue;
-            }
-            let rest = image.get(at..).unwrap_or(&[]);
-            let size = wire.size(rest).ok_or(ImageError::Short(index))?;
-            cells.push(Some(rest.get(..size).ok_or(ImageError::Short(index))?));
-            at += size;
-        }
-        Ok(cells)
     }
 
     /// The length of the image that `bytes` begins with.

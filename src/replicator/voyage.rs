@@ -206,17 +206,17 @@ async fn set_up_lane(
     let reader = binlog::open(&charter.source, &chart.facts.uuid, charter.server_id, &start).await?;
     let assembler = chart.assembler(replicator, checkpoint.position.clone()).with_hold(hold);
     let (applied, _) = channel::channel(Applied { position: checkpoint.position.clone(), ..Applied::default() });
-    let (items, received_items) = mpsc::channel(stream::ITEMS);
+    let (loads, received_loads) = mpsc::channel(stream::LOADS);
     let (parts, received_parts) = mpsc::channel(PARTS);
     let received = Arc::new(AtomicU64::new(0));
     let (read, read_position) = channel::channel(FilePosition::default());
     let reach = Reach { read: read_position, received: Arc::clone(&received), applied: applied.subscribe() };
-    let lane = Lane { items, budget: Arc::new(Semaphore::new(stream::BUDGET_KIB)), received, read };
+    let lane = Lane { loads, budget: Arc::new(Semaphore::new(stream::BUDGET_KIB)), received, read };
     let observer = replicator.observer.clone();
     let pump = stream::pump(reader, assembler, lane, observer.clone());
     let uuid = chart.facts.uuid.clone();
     let merger = Merger::new(charter.apply.clone(), Arc::clone(&chart.overlaps), uuid.clone(), checkpoint.position.clone());
-    let merging = apply::merge(merger, received_items, parts, observer.clone());
+    let merging = apply::merge(merger, received_loads, parts, observer.clone());
     let writing = apply::write(
         Writing {
             writer,

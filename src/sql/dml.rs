@@ -162,24 +162,57 @@ impl<'s> Inserts<'s> {
     /// Appends one row, its values already spelled and separated by commas. A row with `blanks` (see [`Statement`]) shares no
     /// statement with one without.
     pub fn push(&mut self, values: &[u8], blanks: usize) {
-        let ctes = if self.shapes.has_documents { document::count_ctes(values) } else { 0 };
-        let other_mode = (blanks > 0) != (self.blanks > 0) || self.blanks + blanks > BLANKS_PER_STATEMENT;
-        let too_much = self.text.len() + values.len() > self.limit || ctes > 0 && self.ctes + ctes > document::CTES_PER_STATEMENT;
-        if self.rows > 0 && (other_mode || too_much) {
+        let ctes = self.count_ctes(values);
+        if !self.takes(self.text.len() + values.len(), blanks, ctes) {
             self.close();
         }
-        self.ctes += ctes;
-        if self.rows == 0 {
-            self.text.reserve(self.shapes.insert.len() + values.len() + 64);
-            self.text.extend_from_slice(&self.shapes.insert);
-        } else {
-            self.text.push(b',');
-        }
-        self.text.push(b'(');
+        self.begin();
         self.text.extend_from_slice(values);
+        self.end(blanks, ctes);
+    }
+
+    /// Appends one row, which is spelled into its place.
+    pub fn push_row(&mut self, table: &Table, row: &RowImage) -> Result<(), RowError> {
+        let before = self.text.len();
+        self.begin();
+        let start = self.text.len();
+        let blanks = write_row(&mut self.text, table, row)?;
+        let ctes = self.count_ctes(self.text.get(start..).unwrap_or(&[]));
+        if self.takes(self.text.len(), blanks, ctes) {
+            self.end(blanks, ctes);
+        } else {
+            let values = self.text.split_off(start);
+            self.text.truncate(before);
+            self.push(&values, blanks);
+        }
+        Ok(())
+    }
+
+    fn count_ctes(&self, values: &[u8]) -> usize {
+        if self.shapes.has_documents { document::count_ctes(values) } else { 0 }
+    }
+
+    /// Whether a row may go into the open statement, which would have this length with it.
+    fn takes(&self, length: usize, blanks: usize, ctes: usize) -> bool {
+        let other_mode = (blanks > 0) != (self.blanks > 0) || self.blanks + blanks > BLANKS_PER_STATEMENT;
+        let too_much = length > self.limit || ctes > 0 && self.ctes + ctes > document::CTES_PER_STATEMENT;
+        self.rows == 0 || !(other_mode || too_much)
+    }
+
+    fn begin(&mut self) {
+        if self.rows == 0 {
+            self.text.extend_from_slice(&self.shapes.insert);
+            self.text.push(b'(');
+        } else {
+            self.text.extend_from_slice(b",(");
+        }
+    }
+
+    fn end(&mut self, blanks: usize, ctes: usize) {
         self.text.push(b')');
         self.rows += 1;
         self.blanks += blanks;
+        self.ctes += ctes;
     }
 
     fn close(&mut self) {
@@ -300,15 +333,7 @@ pub fn key_of(table: &Table, key: &[usize], row: &RowImage) -> Result<Vec<u8>, R
 }
 
 fn spell_key(table: &Table, key: &[usize], row: &RowImage, skip_null: bool) -> Result<Option<Vec<u8>>, RowError> {
-    // MySQL's limit of key parts is 16; a larger key cannot come from a server.
-    let mut values = [Value::Null; 16];
-    row.walk(&table.columns, |index, value| {
-        if let Some(at) = key.iter().position(|column| *column == index)
-            && let Some(slot) = values.get_mut(at)
-        {
-            *slot = value;
-        }
-    })?;
+    let values = row.pick(&table.columns, key)?;
     let values = values.get(..key.len()).unwrap_or(&[]);
     if skip_null && values.contains(&Value::Null) {
         return Ok(None);
@@ -386,6 +411,29 @@ mod tests {
             inserts.push(b"1,'a row of thirty-two bytes !!!'", 0);
         }
         assert_eq!(inserts.finish().len(), 3);
+        let mut spelled = Inserts::new(&shapes, Collision::Refuse, Some(1), 60);
+        for id in 1..4 {
+            spelled.push_row(&table, &row(id, b"fourteen bytes")).expect("a row");
+        }
+        let head = "INSERT INTO `shop`.`t` (`id`,`na``me`) VALUES ";
+        let texts = texts(spelled.finish());
+        assert_eq!(texts, [1, 2, 3].map(|id| format!("{head}({id},'fourteen bytes')")));
+    }
+
+    #[test]
+    fn a_row_with_a_blank_shares_no_statement_wherever_it_is_spelled() {
+        let table = table("t", vec![column("e", ColumnKind::Enum)], &[]);
+        let shapes = Shapes::new(&table);
+        let layout = Arc::new(Layout::new(vec![Wire::Enum { bytes: 1 }]));
+        let mut inserts = Inserts::new(&shapes, Collision::Refuse, Some(1), 1000);
+        for member in [1, 0, 0, 2] {
+            let image = RowImage::new(Arc::from([0, member]), 0, 2, Arc::clone(&layout));
+            inserts.push_row(&table, &image).expect("a row");
+        }
+        let statements = inserts.finish();
+        assert_eq!(statements.iter().map(|statement| statement.blanks).collect::<Vec<_>>(), [0, 2, 0]);
+        let rows = ["(1)", "(0),(0)", "(2)"];
+        assert_eq!(texts(statements), rows.map(|rows| format!("INSERT INTO `shop`.`t` (`e`) VALUES {rows}")));
     }
 
     #[test]
