@@ -10,7 +10,8 @@
 //! disagreed on how a value is spelled, no row would be found, and the task would stop at the shortage.
 //!
 //! JSON has no spelling that tells all documents apart (a date inside one prints like a string), so tables with JSON columns are
-//! left with one statement for each distinct row ([`delete_some`]), which compares documents as the server does: 1 equals 1.0.
+//! left with one statement for each distinct row ([`delete_some`]), which wants documents to be equal for the server and to have the
+//! same text. What passes for one then are numbers of other types, DECIMAL and DOUBLE, that have the same digits.
 //!
 //! # Why it is right
 //!
@@ -317,17 +318,28 @@ fn write_equals(out: &mut Vec<u8>, table: &Table, row: &RowImage) -> Result<(), 
             ColumnKind::Enum | ColumnKind::Set => ("CAST(", " AS UNSIGNED)"),
             _ => ("", ""),
         };
+        if column.kind == ColumnKind::Json && value != Value::Null {
+            result = write_equals_document(out, name, value);
+            return;
+        }
         out.extend_from_slice(format!("{before}{name}{after} <=> ").as_bytes());
-        let json = column.kind == ColumnKind::Json && value != Value::Null;
-        if json {
-            out.extend_from_slice(b"CAST(");
-        }
         result = literal::write(out, value);
-        if json {
-            out.extend_from_slice(b" AS JSON)");
-        }
     })?;
     Ok(result?)
+}
+
+/// Equal for the server, which holds 1 and 1.0 equal, and of the same text, which is also that of a string with a date's text. The
+/// first is hidden from the optimizer, which could put the constant in the column's place in the second.
+fn write_equals_document(out: &mut Vec<u8>, name: Ident<'_>, document: Value<'_>) -> Result<(), Unwritable> {
+    let mut constant = b"CAST(".to_vec();
+    literal::write(&mut constant, document)?;
+    constant.extend_from_slice(b" AS JSON)");
+    out.extend_from_slice(format!("IF({name} <=> ").as_bytes());
+    out.extend_from_slice(&constant);
+    out.extend_from_slice(format!(",1,0)=1 AND CAST({name} AS BINARY) <=> CAST(").as_bytes());
+    out.extend_from_slice(&constant);
+    out.extend_from_slice(b" AS BINARY)");
+    Ok(())
 }
 
 #[cfg(test)]
@@ -440,7 +452,11 @@ mod tests {
         let layout = Arc::new(Layout::new(vec![Wire::Json { length_bytes: 1 }]));
         let image = RowImage::new(Arc::from([0, 2, 4, 1]), 0, 4, layout);
         let statement = delete_some(&Shapes::new(&documents), &documents, &image, 2).expect("a statement");
-        assert_eq!(text(&statement.text), "DELETE FROM `shop`.`t` WHERE `j` <=> CAST(_utf8mb4'true' AS JSON) LIMIT 2");
+        assert_eq!(
+            text(&statement.text),
+            "DELETE FROM `shop`.`t` WHERE IF(`j` <=> CAST(_utf8mb4'true' AS JSON),1,0)=1 \
+             AND CAST(`j` AS BINARY) <=> CAST(CAST(_utf8mb4'true' AS JSON) AS BINARY) LIMIT 2"
+        );
     }
 
     proptest! {

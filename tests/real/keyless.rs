@@ -102,7 +102,8 @@ async fn rows_without_a_key_go_by_their_number(route: Route) {
     pair.source
         .exec(format!(
             "{SCHEMA}; SET time_zone = '+00:00'; INSERT INTO kinds {COLUMNS} VALUES {thrice}; \
-             INSERT INTO many VALUES {}; INSERT INTO documents VALUES ('[1]', 1), ('[2]', 1), ('[1]', 1), ('null', 1), (NULL, 1)",
+             INSERT INTO many VALUES {}; INSERT INTO documents VALUES ('[1]', 1), ('[2]', 1), ('[1]', 1), ('null', 1), (NULL, 1), \
+             (JSON_ARRAY(1.50, 'a'), 4), (JSON_ARRAY(1.5, 'a'), 4), (JSON_ARRAY(1.50, 'a'), 4), (JSON_OBJECT('k', 2), 5), (JSON_OBJECT('k', 2.0), 5)",
             numbers.join(",")
         ))
         .await;
@@ -117,6 +118,9 @@ async fn rows_without_a_key_go_by_their_number(route: Route) {
         "UPDATE many SET s = CONCAT(s, '!') WHERE n % 5 = 0",
         "UPDATE kinds SET big = big - 1 WHERE big > 0",
         "DELETE FROM documents WHERE CAST(j AS CHAR) = '[1]' LIMIT 1",
+        "DELETE FROM documents WHERE n = 4 AND CAST(j AS CHAR) = '[1.5, \"a\"]'",
+        "DELETE FROM documents WHERE n = 5 AND CAST(j AS CHAR) LIKE '%2.0%'",
+        "UPDATE documents SET j = JSON_ARRAY(1.5, 'a') WHERE n = 4 LIMIT 1",
         "DELETE FROM documents WHERE j IS NULL; INSERT INTO documents VALUES ('{\"a\": 1}', 2); UPDATE documents SET n = 3",
         "BEGIN; DELETE FROM many WHERE n = 7; INSERT INTO many VALUES (7, 'new'), (7, 'new'); UPDATE many SET s = 'newer' WHERE n = 7 LIMIT 1; COMMIT",
         "DELETE FROM kinds WHERE s IS NULL OR s <> 'a'",
