@@ -218,10 +218,9 @@ fn narrow(table: &Table, images: &[&RowImage]) -> Result<Vec<u8>, RowError> {
     if let Some((column, values)) = best.and_then(|(index, values)| Some((table.columns.get(index)?, values))) {
         let mut values: Vec<Vec<u8>> = values.into_keys().collect();
         values.sort_unstable();
-        Ident(&column.name).write(&mut out);
-        out.extend_from_slice(b" IN (");
-        out.extend_from_slice(&values.join(&b","[..]));
-        out.extend_from_slice(b") AND ");
+        let values: Vec<&[u8]> = values.iter().map(Vec::as_slice).collect();
+        write_one_of(&mut out, Ident(&column.name), &values);
+        out.extend_from_slice(b" AND ");
     }
     Ok(out)
 }
@@ -294,6 +293,18 @@ pub fn delete_some(shapes: &Shapes, table: &Table, row: &RowImage, count: u64) -
     Ok(Statement { table: Arc::clone(&shapes.table), text, expect: Expect::Exactly(count), blanks: 0 })
 }
 
+/// A condition that an index can serve. One value stands there twice: as an equality the optimizer would put it in the column's place
+/// in the rest of the condition, where `18446744073709551615+0` is out of range and a constant's text need not be the column's.
+fn write_one_of(out: &mut Vec<u8>, name: Ident<'_>, values: &[&[u8]]) {
+    out.extend_from_slice(format!("{name} IN (").as_bytes());
+    out.extend_from_slice(&values.join(&b","[..]));
+    if let [single] = values {
+        out.push(b',');
+        out.extend_from_slice(single);
+    }
+    out.push(b')');
+}
+
 /// A condition that is cheap to refuse: most rows differ in the first column.
 fn write_equals(out: &mut Vec<u8>, table: &Table, row: &RowImage) -> Result<(), RowError> {
     let mut result = Ok(());
@@ -312,18 +323,40 @@ fn write_equals(out: &mut Vec<u8>, table: &Table, row: &RowImage) -> Result<(), 
             out.extend_from_slice(format!("ABS({name}) = 0 AND {name} {sign} '-%'").as_bytes());
             return;
         }
-        let (before, after) = match column.kind {
-            // Collations hold 'a' and 'A' equal; bytes do not.
-            ColumnKind::Text | ColumnKind::Geometry | ColumnKind::Vector => ("CAST(", " AS BINARY)"),
-            ColumnKind::Enum | ColumnKind::Set => ("CAST(", " AS UNSIGNED)"),
-            _ => ("", ""),
-        };
         if column.kind == ColumnKind::Json && value != Value::Null {
             result = write_equals_document(out, name, value);
             return;
         }
-        out.extend_from_slice(format!("{before}{name}{after} <=> ").as_bytes());
-        result = literal::write(out, value);
+        let kind = match column.kind {
+            // Collations hold 'a' and 'A' equal; bytes do not.
+            ColumnKind::Text
+            | ColumnKind::Binary
+            | ColumnKind::FixedBinary { .. }
+            | ColumnKind::Geometry
+            | ColumnKind::Vector => "BINARY",
+            ColumnKind::Enum | ColumnKind::Set => "UNSIGNED",
+            ColumnKind::Integer { .. }
+            | ColumnKind::Float
+            | ColumnKind::Double
+            | ColumnKind::Decimal
+            | ColumnKind::Bit
+            | ColumnKind::Year
+            | ColumnKind::Date
+            | ColumnKind::Time { .. }
+            | ColumnKind::DateTime { .. }
+            | ColumnKind::Timestamp { .. }
+            | ColumnKind::Json => "",
+        };
+        if value == Value::Null {
+            out.extend_from_slice(format!("{name} IS NULL").as_bytes());
+        } else if kind.is_empty() {
+            let mut constant = Vec::with_capacity(32);
+            result = literal::write(&mut constant, value);
+            write_one_of(out, name, &[&constant]);
+        } else {
+            out.extend_from_slice(format!("CAST({name} AS {kind}) <=> ").as_bytes());
+            result = literal::write(out, value);
+        }
     })?;
     Ok(result?)
 }
@@ -396,6 +429,14 @@ mod tests {
     }
 
     #[test]
+    fn no_condition_is_an_equality_that_could_stand_in_for_the_column() {
+        let removal = removal(&[copies(7, 1)]);
+        assert!(text(&removal.count()).contains(" WHERE `n` IN (7,7) AND SHA2("), "{}", text(&removal.count()));
+        let one = delete_some(&Shapes::new(&log()), &log(), &row(7, "x"), 1).expect("a statement");
+        assert!(text(&one.text).contains(" WHERE `n` IN (7,7) AND CAST(`s` AS BINARY) <=> 'x' AND SHA2("), "{}", text(&one.text));
+    }
+
+    #[test]
     fn more_than_there_is_cannot_be_taken() {
         let standing = HashMap::from([(copies(1, 0).0.digest.into_bytes(), 5)]);
         assert_eq!(removal(&[copies(1, 2), copies(2, 3)]).statements(&standing), Err(Shortage(3)));
@@ -434,7 +475,7 @@ mod tests {
             conditions.push(text(&condition));
             digests.push(digest_of(&table, &row).expect("a digest"));
         }
-        assert_eq!(conditions, ["ABS(`d`) = 0 AND `d` NOT LIKE '-%'", "ABS(`d`) = 0 AND `d` LIKE '-%'", "`d` <=> 1e0"]);
+        assert_eq!(conditions, ["ABS(`d`) = 0 AND `d` NOT LIKE '-%'", "ABS(`d`) = 0 AND `d` LIKE '-%'", "`d` IN (1e0,1e0)"]);
         assert_ne!(digests[0], digests[1]);
     }
 

@@ -80,7 +80,8 @@ const SCHEMA: &str = "CREATE DATABASE shop DEFAULT CHARACTER SET utf8mb4; USE sh
     CREATE TABLE kinds (d DOUBLE, f FLOAT, z INT(8) UNSIGNED ZEROFILL, p DECIMAL(12,4) ZEROFILL, s VARCHAR(20), l CHAR(9) CHARACTER SET latin1, \
         b VARBINARY(9), x BINARY(4), t TIME(3), at DATETIME(6), ts TIMESTAMP(2) NULL, y YEAR, day DATE, e ENUM('a','b'), m SET('x','y','z'), \
         bits BIT(12), g POINT, big BIGINT UNSIGNED, sum INT GENERATED ALWAYS AS (z + 1) VIRTUAL); \
-    CREATE TABLE many (n INT, s VARCHAR(20)); CREATE TABLE documents (j JSON, n INT)";
+    CREATE TABLE many (n INT, s VARCHAR(20)); CREATE TABLE documents (j JSON, n INT); \
+    CREATE TABLE largest (n BIGINT UNSIGNED ZEROFILL, d DECIMAL(9,3), s VARCHAR(9))";
 
 const KINDS: [&str; 8] = [
     "(0e0, 0.1, 7, 1.5, 'a', 'é', 'a', 'a', '-12:00:00.5', '2024-01-02 03:04:05.000006', '2024-01-02 03:04:05.25', 2024, '2024-01-02', 'a', 'x,z', 5, POINT(1,2), 18446744073709551615)",
@@ -102,8 +103,9 @@ async fn rows_without_a_key_go_by_their_number(route: Route) {
     pair.source
         .exec(format!(
             "{SCHEMA}; SET time_zone = '+00:00'; INSERT INTO kinds {COLUMNS} VALUES {thrice}; \
-             INSERT INTO many VALUES {}; INSERT INTO documents VALUES ('[1]', 1), ('[2]', 1), ('[1]', 1), ('null', 1), (NULL, 1), \
+             INSERT INTO largest VALUES {}; INSERT INTO many VALUES {}; INSERT INTO documents VALUES ('[1]', 1), ('[2]', 1), ('[1]', 1), ('null', 1), (NULL, 1), \
              (JSON_ARRAY(1.50, 'a'), 4), (JSON_ARRAY(1.5, 'a'), 4), (JSON_ARRAY(1.50, 'a'), 4), (JSON_OBJECT('k', 2), 5), (JSON_OBJECT('k', 2.0), 5)",
+            ["a", "b", "c", "d", "e"].map(|s| format!("(18446744073709551615, 1.5, '{s}')")).join(","),
             numbers.join(",")
         ))
         .await;
@@ -115,6 +117,9 @@ async fn rows_without_a_key_go_by_their_number(route: Route) {
         "DELETE FROM kinds ORDER BY d, s, z LIMIT 9",
         "DELETE FROM many WHERE n % 3 = 0 AND s < 'row 4'",
         "DELETE FROM many WHERE n = 1 LIMIT 1",
+        "DELETE FROM largest WHERE s = 'a'",
+        "DELETE FROM largest",
+        "INSERT INTO largest VALUES (18446744073709551615, 1.5, 'f')",
         "UPDATE many SET s = CONCAT(s, '!') WHERE n % 5 = 0",
         "UPDATE kinds SET big = big - 1 WHERE big > 0",
         "DELETE FROM documents WHERE CAST(j AS CHAR) = '[1]' LIMIT 1",
@@ -128,6 +133,8 @@ async fn rows_without_a_key_go_by_their_number(route: Route) {
         pair.source.exec(format!("USE shop; SET time_zone = '+00:00'; {changes}")).await;
         ferry.wait_applied(&pair.source).await;
         assert_equal(&pair, "shop", &["kinds", "many", "documents"]).await;
+        let left = "SELECT IFNULL(GROUP_CONCAT(n, ' ', d, ' ', s ORDER BY s), '') FROM shop.largest";
+        assert_eq!(pair.source.query_rows::<String>(left).await, pair.target.query_rows::<String>(left).await);
     }
     assert_eq!(ferry.terminate().await.0, 0);
     ferry.assert_clean_log();
