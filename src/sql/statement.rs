@@ -9,6 +9,8 @@ pub enum Expect {
     Exactly(u64),
     /// Idempotent: the rows may be there or not.
     Any,
+    /// The task's own row: it is ours as long as nobody has taken the task over.
+    Ours,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,4 +22,11 @@ pub struct Statement {
     /// ENUM cells that hold the error value (the number 0, shown as ''), which a server in strict mode refuses to store: the
     /// statement is executed in lax mode, and must cause exactly this many warnings.
     pub blanks: usize,
+}
+
+impl Statement {
+    /// One that writes no rows of the source's.
+    pub fn of_ours(text: impl Into<Vec<u8>>, expect: Expect) -> Self {
+        Self { table: Arc::from("the task's own tables"), text: text.into(), expect, blanks: 0 }
+    }
 }

@@ -4,10 +4,12 @@
 //! * [`prepared`]: which of the source's XA transactions are not decided.
 //! * [`writer`]: one transaction = rows + checkpoint.
 //! * [`chunk`]: one transaction = a chunk's rows + its line in the ledger.
+//! * [`pipeline`]: many statements in one round trip.
 //! * [`long`]: statements that do not fit into one packet.
 
 pub mod chunk;
 pub mod long;
+mod pipeline;
 pub mod prepared;
 pub mod state;
 pub mod writer;
@@ -23,6 +25,7 @@ use crate::sql::statement::{Expect, Statement};
 use long::Sent;
 pub use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
+use pipeline::Pipeline;
 
 /// Opens a session on the target.
 pub async fn connect(endpoint: &Endpoint, purpose: Purpose) -> Result<Conn, Fault> {
@@ -38,21 +41,19 @@ pub async fn run(conn: &mut Conn, statement: impl AsRef<[u8]>) -> Result<(), Fau
     conn.query_drop(statement.as_ref()).await.map_err(|error| diagnose(&error))
 }
 
-/// Runs a row-writing statement and holds the server to what its events imply. Returns the rows that it counted.
-pub(crate) async fn execute(conn: &mut Conn, statement: &Statement) -> Result<u64, Fault> {
-    let sent = if statement.blanks > 0 { run_lax(conn, statement).await } else { long::affect(conn, &statement.text).await };
-    let Sent { affected, variables } = sent.map_err(|fault| fault.at(&statement.table))?;
-    long::free(conn, variables).await?;
+/// Holds the server to what the source's events imply.
+fn check(statement: &Statement, affected: u64) -> Result<(), Fault> {
     match statement.expect {
-        Expect::Any => Ok(affected),
-        Expect::Exactly(count) if affected == count => Ok(affected),
+        Expect::Any => Ok(()),
+        Expect::Exactly(count) if affected == count => Ok(()),
+        Expect::Ours if affected == 1 => Ok(()),
+        Expect::Ours => Err(Fault::new(Code::Fenced, "the checkpoint was moved by somebody else")),
         Expect::Exactly(count) => {
             let verb = statement.text.split(u8::is_ascii_whitespace).next().unwrap_or_default();
             let detail = format!(
-                "{} on {}: the source's events imply a count of {count}, the target answered {}",
+                "{} on {}: the source's events imply a count of {count}, the target answered {affected}",
                 String::from_utf8_lossy(verb),
-                statement.table,
-                affected
+                statement.table
             );
             Err(Fault::new(Code::Drift, detail))
         }
@@ -93,9 +94,11 @@ pub(crate) async fn take_out(conn: &mut Conn, removal: &Removal) -> Result<(), F
     let standing: HashMap<Vec<u8>, u64> = standing.into_iter().collect();
     let statements =
         removal.statements(&standing).map_err(|shortage| Fault::new(Code::Drift, format!("{}: {shortage}", removal.table())))?;
+    let mut pipeline = Pipeline::new(conn);
     for statement in &statements {
-        execute(conn, statement).await?;
+        pipeline.push(statement).await?;
     }
+    pipeline.flush().await?;
     Ok(())
 }
 

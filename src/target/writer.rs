@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use mysql_async::Conn;
 use mysql_async::TxOpts;
 
-use super::{diagnose, execute, run, state, take_out};
+use super::pipeline::Pipeline;
+use super::{diagnose, run, state, take_out};
 use crate::checkpoint::Checkpoint;
 use crate::conn::{Endpoint, Purpose};
 use crate::fault::{Code, Fault};
@@ -22,7 +23,9 @@ use crate::model::xid::{Prepared, Xid};
 use crate::sql::keyless::Removal;
 use crate::sql::prepared;
 use crate::sql::state as sql;
-use crate::sql::statement::Statement;
+use crate::sql::statement::{Expect, Statement};
+
+const BEGIN: &str = "START TRANSACTION";
 
 /// The single writer of a task.
 #[derive(Debug)]
@@ -72,7 +75,7 @@ impl Writer {
 
     async fn begin(&mut self) -> Result<(), Fault> {
         if !self.open {
-            run(&mut self.conn, "START TRANSACTION").await?;
+            run(&mut self.conn, BEGIN).await?;
             self.open = true;
         }
         Ok(())
@@ -87,30 +90,33 @@ impl Writer {
         end: Option<(&Commit, &str, Phase)>,
     ) -> Result<Timing, Fault> {
         let began = Instant::now();
-        self.begin().await?;
         let at = |fault: Fault| match end {
             Some((commit, ..)) => fault.at(format!("a batch that ends at {}", commit.position)),
             None => fault,
         };
+        if !removals.is_empty() {
+            self.begin().await?;
+        }
         for removal in removals {
             take_out(&mut self.conn, removal).await.map_err(at)?;
         }
-        for statement in statements {
-            execute(&mut self.conn, statement).await.map_err(at)?;
+        let next = end.map(|(commit, source_uuid, phase)| Checkpoint {
+            position: commit.position.clone(),
+            committed_at_micros: commit.at_micros,
+            source_uuid: source_uuid.to_owned(),
+            phase,
+            ..self.checkpoint.clone()
+        });
+        let begin = (!self.open).then(|| Statement::of_ours(BEGIN, Expect::Any));
+        let checkpoint = next.as_ref().map(|next| Statement::of_ours(sql::move_checkpoint(&self.task, next), Expect::Ours));
+        let mut pipeline = Pipeline::new(&mut self.conn);
+        for statement in begin.iter().chain(statements).chain(&checkpoint) {
+            pipeline.push(statement).await.map_err(at)?;
         }
+        pipeline.flush().await.map_err(at)?;
+        self.open = true;
         let executed = Instant::now();
-        if let Some((commit, source_uuid, phase)) = end {
-            let next = Checkpoint {
-                position: commit.position.clone(),
-                committed_at_micros: commit.at_micros,
-                source_uuid: source_uuid.to_owned(),
-                phase,
-                ..self.checkpoint.clone()
-            };
-            run(&mut self.conn, sql::move_checkpoint(&self.task, &next)).await?;
-            if self.conn.affected_rows() != 1 {
-                return Err(Fault::new(Code::Fenced, "the checkpoint was moved by somebody else"));
-            }
+        if let Some(next) = next {
             run(&mut self.conn, "COMMIT").await?;
             self.open = false;
             self.checkpoint = Checkpoint { sequence: next.sequence + 1, ..next };
