@@ -31,6 +31,7 @@ pub struct Merger {
     batch_start: Position,
     open: Open,
     shapes: HashMap<TableName, Arc<Shapes>>,
+    loads: bool,
 }
 
 /// The batch in the making.
@@ -57,7 +58,12 @@ struct Watch {
 impl Merger {
     /// `start` is the checkpoint's position: everything up to it is on the target.
     pub fn new(settings: Settings, overlaps: Arc<Overlaps>, source_uuid: String, start: Position) -> Self {
-        Self { settings, overlaps, source_uuid, batch_start: start, open: Open::default(), shapes: HashMap::new() }
+        Self { settings, overlaps, source_uuid, batch_start: start, open: Open::default(), shapes: HashMap::new(), loads: false }
+    }
+
+    /// The target takes LOAD DATA LOCAL.
+    pub fn with_loads(self, loads: bool) -> Self {
+        Self { loads, ..self }
     }
 
     /// How a table stands to the stream at the start of the open batch; `None`: these rows are in its snapshot already.
@@ -173,7 +179,7 @@ impl Merger {
             bytes: open.bytes as u64,
         };
         for (name, (table, run)) in &open.runs {
-            let shapes = self.shapes.entry(name.clone()).or_insert_with(|| Arc::new(Shapes::new(table)));
+            let shapes = self.shapes.entry(name.clone()).or_insert_with(|| Arc::new(Shapes::new(table, self.loads)));
             render::render(run, shapes, &mut part.writes, &mut part.counts).map_err(|error| {
                 let code = match &error {
                     RowError::Image(_) => Code::EventDamaged,

@@ -82,6 +82,11 @@ fn passes_for_unchanged(table: &Table, shapes: &Shapes, before: &RowImage, after
     Ok(passes)
 }
 
+fn inserts_of(shapes: &Shapes, rows: usize) -> Inserts<'_> {
+    let inserts = Inserts::new(shapes, Collision::Refuse, Some(1), STATEMENT_BYTES);
+    if rows >= dml::MANY { inserts.many() } else { inserts }
+}
+
 fn strict(
     table: &Arc<Table>,
     shapes: &Shapes,
@@ -91,7 +96,8 @@ fn strict(
 ) -> Result<(), RowError> {
     let mut deletes: Vec<&[u8]> = Vec::new();
     let mut updates = Inserts::new(shapes, Collision::Overwrite, Some(2), STATEMENT_BYTES);
-    let mut inserts = Inserts::new(shapes, Collision::Refuse, Some(1), STATEMENT_BYTES);
+    let new = slots.iter().filter(|slot| slot.before.is_none() && slot.after.is_some()).count();
+    let mut inserts = inserts_of(shapes, new);
     for slot in slots {
         match (&slot.before, &slot.after) {
             (Some(before), Some(after)) if before == after => {}
@@ -192,7 +198,8 @@ fn keyless(
             out.removals.push(Removal::new(shapes, table, &rows, STATEMENT_BYTES)?);
         }
     }
-    let mut inserts = Inserts::new(shapes, Collision::Refuse, Some(1), STATEMENT_BYTES);
+    let new = nets.iter().map(|net| usize::try_from(net.change).unwrap_or(0)).sum();
+    let mut inserts = inserts_of(shapes, new);
     for net in nets {
         for _ in 0..net.change {
             counts.inserts += 1;
@@ -237,7 +244,7 @@ mod tests {
             run.push(change).expect("a change");
         }
         let (mut out, mut counts) = (Output::default(), Counts::default());
-        render(&run, &Arc::new(Shapes::new(table)), &mut out, &mut counts).expect("statements");
+        render(&run, &Arc::new(Shapes::new(table, false)), &mut out, &mut counts).expect("statements");
         out.statements.into_iter().map(|s| (String::from_utf8(s.text).expect("ASCII"), s.expect)).collect()
     }
 
@@ -306,7 +313,7 @@ mod tests {
             run.push(Change::Update { before: row(id, Some(1)), after: row(id, Some(2)) }).expect("a change");
         }
         let (mut out, mut counts) = (Output::default(), Counts::default());
-        render(&run, &Arc::new(Shapes::new(&table)), &mut out, &mut counts).expect("statements");
+        render(&run, &Arc::new(Shapes::new(&table, false)), &mut out, &mut counts).expect("statements");
         assert_eq!((out.removals.len(), out.statements.len()), (1, 1));
         assert_eq!(counts, Counts { inserts: 3, updates: 0, deletes: 3 });
     }

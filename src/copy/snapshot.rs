@@ -94,10 +94,10 @@ pub async fn copy(copying: &Copying, pending: &Pending) -> Result<bool, Fault> {
         let sender = sender;
         rows::read(&mut reader, &all, &mut documents, copying.settings.chunk_bytes.in_memory(), &sender).await
     };
-    let shapes = Shapes::new(table);
+    let shapes = Shapes::new(table, copying.loads);
     let writing = async {
         while let Some(piece) = pieces.recv().await {
-            let mut inserts = Inserts::new(&shapes, Collision::Refuse, Some(1), STATEMENT_BYTES);
+            let mut inserts = Inserts::new(&shapes, Collision::Refuse, Some(1), STATEMENT_BYTES).many();
             for row in &piece.rows {
                 inserts.push(&row.values, row.blanks);
             }

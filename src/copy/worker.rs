@@ -153,7 +153,7 @@ async fn chunk(
         let sender = sender;
         rows::read(source, &asked, documents, copying.settings.chunk_bytes.in_memory(), &sender).await
     };
-    let shapes = Shapes::new(table);
+    let shapes = Shapes::new(table, copying.loads);
     let line = range.map(|range| (range.after.as_ref().map(encode), encode(&range.upto)));
     let line = line.as_ref().map(|(after, upto)| Line { after: after.as_deref(), upto });
     let writing = async {
@@ -207,7 +207,7 @@ async fn write(
 }
 
 fn statements<'p>(pending: &Pending, shapes: &Shapes, piece: &'p Piece) -> (Vec<Statement>, Vec<&'p [u8]>) {
-    let mut inserts = Inserts::new(shapes, Collision::Keep, None, STATEMENT_BYTES);
+    let mut inserts = Inserts::new(shapes, Collision::Keep, None, STATEMENT_BYTES).many();
     let mut keys = Vec::with_capacity(piece.rows.len());
     let buried = pending.overlap.has_burials();
     for row in &piece.rows {

@@ -47,6 +47,8 @@ pub(super) struct Chart {
     tables: Arc<HashMap<TableName, Arc<Table>>>,
     overlaps: Arc<Overlaps>,
     pending: Vec<Pending>,
+    /// The target takes LOAD DATA LOCAL.
+    loads: bool,
 }
 
 impl Assemble for Assembler {
@@ -68,7 +70,7 @@ pub async fn prepare(replicator: &Replicator, epoch: u64) -> Result<Voyage, Faul
     let charter = &replicator.charter;
     let writer = writer::open(&charter.target, &charter.task, epoch).await?;
     let mut checkpoint = writer.checkpoint().clone();
-    let chart = survey(replicator, &checkpoint).await?;
+    let chart = survey(replicator, &checkpoint, writer.loads()).await?;
     if chart.facts.uuid != checkpoint.source_uuid {
         // A place in the old server's files means nothing in the new one's: from nowhere, no mark counts as passed.
         checkpoint.position.file = FilePosition::default();
@@ -186,6 +188,7 @@ fn copying_of(replicator: &Replicator, chart: &Chart, epoch: u64, reach: Option<
         observer: replicator.observer.clone(),
         progress: Arc::clone(&replicator.progress),
         reach,
+        loads: chart.loads,
     }
 }
 
@@ -215,7 +218,8 @@ async fn set_up_lane(
     let observer = replicator.observer.clone();
     let pump = stream::pump(reader, assembler, lane, observer.clone());
     let uuid = chart.facts.uuid.clone();
-    let merger = Merger::new(charter.apply.clone(), Arc::clone(&chart.overlaps), uuid.clone(), checkpoint.position.clone());
+    let merger = Merger::new(charter.apply.clone(), Arc::clone(&chart.overlaps), uuid.clone(), checkpoint.position.clone())
+        .with_loads(chart.loads);
     let merging = apply::merge(merger, received_loads, parts, observer.clone());
     let writing = apply::write(
         Writing {
@@ -257,7 +261,7 @@ async fn set_up_lane(
 }
 
 /// Reads both ends: what server this is, what the ledger says, what the tables are.
-async fn survey(replicator: &Replicator, checkpoint: &Checkpoint) -> Result<Chart, Fault> {
+async fn survey(replicator: &Replicator, checkpoint: &Checkpoint, loads: bool) -> Result<Chart, Fault> {
     let charter = &replicator.charter;
     let mut source = source::connect(&charter.source, Purpose::Catalog).await?;
     let mut target = target::connect(&charter.target, Purpose::Catalog).await?;
@@ -298,7 +302,7 @@ async fn survey(replicator: &Replicator, checkpoint: &Checkpoint) -> Result<Char
         overlaps.insert(line.name.clone(), overlap);
     }
     show(replicator, &facts, &target_facts, checkpoint, &lines, &estimate);
-    Ok(Chart { facts: Arc::new(facts), tables, overlaps: Arc::new(overlaps), pending })
+    Ok(Chart { facts: Arc::new(facts), tables, overlaps: Arc::new(overlaps), pending, loads })
 }
 
 /// The position must belong to this server's history.

@@ -24,6 +24,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
 use super::dml::{Collision, Inserts, RowError, Shapes, is_minus_zero};
@@ -275,8 +276,13 @@ impl Removal {
         }
         let mut text = format!("DELETE FROM {}", self.shapes.name).into_bytes();
         self.write_condition(&mut text, self.shapes.digest.as_deref().unwrap_or_default());
-        let mut statements =
-            vec![Statement { table: Arc::clone(&self.shapes.table), text, expect: Expect::Exactly(all), blanks: 0 }];
+        let mut statements = vec![Statement {
+            table: Arc::clone(&self.shapes.table),
+            text,
+            expect: Expect::Exactly(all),
+            blanks: 0,
+            lines: Bytes::new(),
+        }];
         statements.extend(again.finish());
         Ok(statements)
     }
@@ -290,7 +296,7 @@ pub fn delete_some(shapes: &Shapes, table: &Table, row: &RowImage, count: u64) -
         text.extend_from_slice(format!(" AND {digest}='{}'", digest_of(table, row)?).as_bytes());
     }
     text.extend_from_slice(format!(" LIMIT {count}").as_bytes());
-    Ok(Statement { table: Arc::clone(&shapes.table), text, expect: Expect::Exactly(count), blanks: 0 })
+    Ok(Statement { table: Arc::clone(&shapes.table), text, expect: Expect::Exactly(count), blanks: 0, lines: Bytes::new() })
 }
 
 /// A condition that an index can serve. One value stands there twice: as an equality the optimizer would put it in the column's place
@@ -404,7 +410,7 @@ mod tests {
 
     fn removal(rows: &[(Copies, RowImage)]) -> Removal {
         let rows: Vec<(Copies, &RowImage)> = rows.iter().map(|(copies, row)| (copies.clone(), row)).collect();
-        Removal::new(&Arc::new(Shapes::new(&log())), &log(), &rows, 1000).expect("a removal")
+        Removal::new(&Arc::new(Shapes::new(&log(), false)), &log(), &rows, 1000).expect("a removal")
     }
 
     fn text(bytes: &[u8]) -> String {
@@ -432,7 +438,7 @@ mod tests {
     fn no_condition_is_an_equality_that_could_stand_in_for_the_column() {
         let removal = removal(&[copies(7, 1)]);
         assert!(text(&removal.count()).contains(" WHERE `n` IN (7,7) AND SHA2("), "{}", text(&removal.count()));
-        let one = delete_some(&Shapes::new(&log()), &log(), &row(7, "x"), 1).expect("a statement");
+        let one = delete_some(&Shapes::new(&log(), false), &log(), &row(7, "x"), 1).expect("a statement");
         assert!(text(&one.text).contains(" WHERE `n` IN (7,7) AND CAST(`s` AS BINARY) <=> 'x' AND SHA2("), "{}", text(&one.text));
     }
 
@@ -492,7 +498,7 @@ mod tests {
         assert_eq!(digest_expression(&documents), None);
         let layout = Arc::new(Layout::new(vec![Wire::Json { length_bytes: 1 }]));
         let image = RowImage::new(Arc::from([0, 2, 4, 1]), 0, 4, layout);
-        let statement = delete_some(&Shapes::new(&documents), &documents, &image, 2).expect("a statement");
+        let statement = delete_some(&Shapes::new(&documents, false), &documents, &image, 2).expect("a statement");
         assert_eq!(
             text(&statement.text),
             "DELETE FROM `shop`.`t` WHERE IF(`j` <=> CAST(_utf8mb4'true' AS JSON),1,0)=1 \

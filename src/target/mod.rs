@@ -5,9 +5,11 @@
 //! * [`writer`]: one transaction = rows + checkpoint.
 //! * [`chunk`]: one transaction = a chunk's rows + its line in the ledger.
 //! * [`pipeline`]: many statements in one round trip.
+//! * [`load`]: rows as lines.
 //! * [`long`]: statements that do not fit into one packet.
 
 pub mod chunk;
+mod load;
 pub mod long;
 mod pipeline;
 pub mod prepared;

@@ -8,7 +8,7 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row};
 
 use super::long::{self, Sent};
-use super::{check, diagnose, run_lax};
+use super::{check, diagnose, load, run_lax};
 use crate::fault::Fault;
 use crate::sql::statement::Statement;
 
@@ -28,10 +28,11 @@ impl<'a> Pipeline<'a> {
 
     /// Executes it together with those before and after it, when they fit into one packet. Not cancel-safe.
     pub async fn push(&mut self, statement: &'a Statement) -> Result<(), Fault> {
-        if self.text.len() + statement.text.len() + 1 > long::ROOM || statement.blanks > 0 {
+        let alone = statement.text.len() > long::ROOM || statement.blanks > 0 || !statement.lines.is_empty();
+        if alone || self.text.len() + statement.text.len() + 1 > long::ROOM {
             self.send().await?;
         }
-        if statement.text.len() > long::ROOM || statement.blanks > 0 {
+        if alone {
             return self.alone(statement).await;
         }
         if !self.waiting.is_empty() {
@@ -64,14 +65,17 @@ impl<'a> Pipeline<'a> {
         answers.drop_result().await.map_err(|error| diagnose(&error))
     }
 
-    /// A statement that does not fit into every packet, or that the server must not execute in strict mode.
+    /// A statement that does not fit into every packet, that the server must not execute in strict mode, or with lines of its own.
     async fn alone(&mut self, statement: &Statement) -> Result<(), Fault> {
-        let sent = if statement.blanks > 0 {
+        let at = |fault: Fault| fault.at(&statement.table);
+        let sent = if !statement.lines.is_empty() {
+            load::load(self.conn, statement).await.map(|affected| Sent { affected, variables: 0 })
+        } else if statement.blanks > 0 {
             run_lax(self.conn, statement).await
         } else {
             long::affect(self.conn, &statement.text).await
         };
-        let Sent { affected, variables } = sent.map_err(|fault| fault.at(&statement.table))?;
+        let Sent { affected, variables } = sent.map_err(at)?;
         long::free(self.conn, variables).await?;
         check(statement, affected)?;
         self.affected += affected;

@@ -13,7 +13,7 @@ use mysql_async::Conn;
 use mysql_async::TxOpts;
 
 use super::pipeline::Pipeline;
-use super::{diagnose, run, state, take_out};
+use super::{diagnose, load, run, state, take_out};
 use crate::checkpoint::Checkpoint;
 use crate::conn::{Endpoint, Purpose};
 use crate::fault::{Code, Fault};
@@ -34,6 +34,7 @@ pub struct Writer {
     task: String,
     checkpoint: Checkpoint,
     open: bool,
+    loads: bool,
 }
 
 /// How long the two halves of a commit took.
@@ -50,7 +51,10 @@ pub async fn open(endpoint: &Endpoint, task: &str, epoch: u64) -> Result<Writer,
     let checkpoint = state::lock(&mut transaction, task).await?;
     transaction.rollback().await.map_err(|error| diagnose(&error))?;
     match checkpoint {
-        Some(checkpoint) if checkpoint.epoch == epoch => Ok(Writer { conn, task: task.to_owned(), checkpoint, open: false }),
+        Some(checkpoint) if checkpoint.epoch == epoch => {
+            let loads = load::is_allowed(&mut conn).await?;
+            Ok(Writer { conn, task: task.to_owned(), checkpoint, open: false, loads })
+        }
         Some(checkpoint) => {
             let detail = format!("the task's epoch is {}, ours is {epoch}", checkpoint.epoch);
             Err(Fault::new(Code::Fenced, detail))
@@ -62,6 +66,11 @@ pub async fn open(endpoint: &Endpoint, task: &str, epoch: u64) -> Result<Writer,
 impl Writer {
     pub fn checkpoint(&self) -> &Checkpoint {
         &self.checkpoint
+    }
+
+    /// Whether the target takes rows as the lines of LOAD DATA LOCAL.
+    pub fn loads(&self) -> bool {
+        self.loads
     }
 
     /// Notes, in the open batch, which of the source's XA transactions it has prepared and decided. Not cancel-safe.
