@@ -9,7 +9,7 @@ use tokio::sync::{Semaphore, mpsc, watch as channel};
 use tokio::task::JoinSet;
 
 use super::lines::{self, Sequel};
-use super::{Replicator, burials, recall, watch};
+use super::{Charter, Replicator, burials, recall, watch};
 use crate::apply::{self, Merger, Writing};
 use crate::checkpoint::Checkpoint;
 use crate::conn::Purpose;
@@ -114,6 +114,7 @@ impl Voyage {
             return Ok(());
         }
         replicator.observer.update(|snapshot| snapshot.retries.last = None);
+        let mut writing = true;
         loop {
             let ended = tokio::select! {
                 ended = crew.join_next() => ended,
@@ -123,8 +124,13 @@ impl Voyage {
                 return Err(Fault::new(Code::Internal, "every task of the lane ended, and none said why"));
             };
             let (hand, outcome) = ended.map_err(|error| Fault::new(Code::Internal, format!("a task ended: {error}")))?;
+            writing &= !matches!(hand, Hand::Writer);
             if let (Hand::Pump, Err(fault)) = (hand, &outcome) {
-                return Err(drain(crew, fault.clone()).await);
+                // Those that ended may be told of in any order: the writer, which ends after the pump, before it.
+                if writing {
+                    drain(crew).await;
+                }
+                return Err(blame(charter, epoch, fault.clone()).await);
             }
             outcome?;
             match hand {
@@ -138,9 +144,25 @@ impl Voyage {
     }
 }
 
+/// Two instances of one task share a `server_id`: the source ends the stream of the former one when the other begins its own, which is
+/// after it has taken the task over. That is no mistake in a configuration.
+async fn blame(charter: &Charter, epoch: u64, fault: Fault) -> Fault {
+    if fault.code != Code::ServerIdInUse {
+        return fault;
+    }
+    let asked = async {
+        let mut conn = target::connect(&charter.target, Purpose::Rows).await?;
+        target::state::still_ours(&mut conn, &charter.task, epoch).await
+    };
+    match asked.await {
+        Err(fenced) if fenced.code == Code::Fenced => fenced,
+        Ok(()) | Err(_) => fault,
+    }
+}
+
 /// The stream cannot go on; what it has brought before is still written. A writer that fails or hangs changes nothing about the
 /// stream's own fault.
-async fn drain(mut crew: JoinSet<(Hand, Result<(), Fault>)>, fault: Fault) -> Fault {
+async fn drain(mut crew: JoinSet<(Hand, Result<(), Fault>)>) {
     let writer = async {
         while let Some(ended) = crew.join_next().await {
             if matches!(ended, Ok((Hand::Writer, _)) | Ok((_, Err(_))) | Err(_)) {
@@ -151,7 +173,6 @@ async fn drain(mut crew: JoinSet<(Hand, Result<(), Fault>)>, fault: Fault) -> Fa
     if tokio::time::timeout(DRAIN, writer).await.is_err() {
         tracing::warn!("what was read before the fault could not be written in time; it will be read again");
     }
-    fault
 }
 
 /// Who ended.
@@ -307,6 +328,16 @@ async fn survey(replicator: &Replicator, checkpoint: &Checkpoint, loads: bool) -
 
 /// The position must belong to this server's history.
 async fn same_source(facts: &Facts, checkpoint: &Checkpoint, conn: &mut source::Conn) -> Result<(), Fault> {
+    if facts.uuid == checkpoint.source_uuid && facts.log_bin {
+        let end = facts::position(facts, conn).await?.file;
+        if checkpoint.position.file.is_ahead_of(&end) {
+            let detail = format!(
+                "its binary log ends at {end}, and {} was applied: the log was reset, or a crash took its end",
+                checkpoint.position
+            );
+            return Err(Fault::new(Code::SourceChanged, detail));
+        }
+    }
     if facts.follows_gtids(&checkpoint.position) {
         let purged = facts::purged(conn).await?;
         if !checkpoint.position.gtids.contains_all(&purged) {

@@ -272,6 +272,13 @@ async fn what_stands_in_the_way_on_the_target_is_named() {
     assert_refused(&pair, &task, DATA, &["target.triggers", "GRANT TRIGGER"]).await;
     pair.target.exec(GONE).await;
 
+    // Definitions that the target would take for others.
+    pair.source.exec("CREATE TABLE shop.stamped (id INT PRIMARY KEY, free TIMESTAMP NULL, at TIMESTAMP NOT NULL)").await;
+    pair.target.exec("SET GLOBAL explicit_defaults_for_timestamp = OFF").await;
+    let words = ["target.explicit_defaults_for_timestamp", "at of shop.stamped", "switch it on"];
+    assert_refused(&pair, &pair.task(&["shop.*"]), DATA, &words).await;
+    pair.target.exec("SET GLOBAL explicit_defaults_for_timestamp = ON").await;
+
     pair.source.exec("CREATE TABLE shop.unique_only (n INT NOT NULL UNIQUE)").await;
     pair.target.exec("SET GLOBAL sql_require_primary_key = ON").await;
     let words = ["target.primary_keys", "shop.unique_only", "sql_require_primary_key"];
