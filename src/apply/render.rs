@@ -17,7 +17,8 @@ use crate::model::image::RowImage;
 use crate::model::json;
 use crate::model::table::Table;
 use crate::model::value::Value;
-use crate::sql::dml::{self, Collision, Inserts, RowError, STATEMENT_BYTES, Shapes};
+use crate::sql::dml::{self, RowError, STATEMENT_BYTES, Shapes};
+use crate::sql::inserts::{Collision, Inserts, MANY};
 use crate::sql::keyless::{self, Copies, Removal};
 use crate::sql::statement::Statement;
 
@@ -84,7 +85,7 @@ fn passes_for_unchanged(table: &Table, shapes: &Shapes, before: &RowImage, after
 
 fn inserts_of(shapes: &Shapes, rows: usize) -> Inserts<'_> {
     let inserts = Inserts::new(shapes, Collision::Refuse, Some(1), STATEMENT_BYTES);
-    if rows >= dml::MANY { inserts.many() } else { inserts }
+    if rows >= MANY { inserts.many() } else { inserts }
 }
 
 fn strict(

@@ -160,6 +160,19 @@ async fn on_target(from: &mut Source, to: &mut Target, wish: &Wish<'_>, items: &
         items.push(Item::pass("target.tables", "the task is being resumed"));
         return Ok(());
     }
+    let carried: Vec<String> = target::state::of_others(&mut to.conn, wish.task)
+        .await?
+        .into_iter()
+        // One that was dropped for a new task is carried no more.
+        .filter(|(_, name)| shared.contains(name))
+        .map(|(task, name)| format!("{name} by the task {task}"))
+        .collect();
+    items.push(Item::demand(
+        "target.tasks",
+        carried.is_empty(),
+        describe_list(&carried, "no other task carries a selected table"),
+        "exclude the tables here or there: two tasks would write each row twice; when the other one is given up, drop the tables on the target",
+    ));
     let mut filled = Vec::new();
     for listed in there.iter().filter(|listed| from.tables.iter().any(|source| source.name == listed.name)) {
         if wish.migrate.copy() && target::has_rows(&mut to.conn, &listed.name).await? {

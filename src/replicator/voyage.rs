@@ -292,6 +292,10 @@ async fn survey(replicator: &Replicator, checkpoint: &Checkpoint, loads: bool) -
         let detail = "the address leads to a server that is no writer: it is read-only, or has no binary log";
         return Err(Fault::new(Code::ConnectionLost(Side::Source), detail));
     }
+    if charter.migrate.stream() && !facts.follows_gtids(&checkpoint.position) && checkpoint.position.file.file.is_empty() {
+        let detail = "the task was begun without a stream, and without GTIDs nothing says where one would go on";
+        return Err(Fault::new(Code::SelectionChanged, detail));
+    }
     same_source(&facts, checkpoint, &mut source).await?;
     let listed = catalog::list(Side::Source, &mut source, &charter.selection).await?;
     let lines = target::state::tables(&mut target, &charter.task).await?;

@@ -6,6 +6,7 @@
 
 pub mod dml;
 pub mod document;
+pub mod inserts;
 pub mod keyless;
 pub mod leaves;
 pub mod lexer;

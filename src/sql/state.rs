@@ -127,6 +127,14 @@ pub fn load_tables(task: &str) -> String {
     )
 }
 
+/// What the other tasks carry.
+pub fn load_others(task: &str) -> String {
+    format!(
+        "SELECT `task`,`schema_name`,`table_name` FROM `polarferry`.`tables` WHERE `task`<>{} AND `state`<>'excluded' ORDER BY 1,2,3",
+        quoted(task)
+    )
+}
+
 pub fn insert_table(task: &str, epoch: u64, name: &TableName) -> String {
     format!(
         "INSERT INTO `polarferry`.`tables` (`task`,`schema_name`,`table_name`,`epoch`,`state`) VALUES ({},{},{},{epoch},'pending')",

@@ -12,7 +12,7 @@ use mysql_async::{Conn, Error};
 
 use super::diagnose;
 use crate::fault::{Code, Fault};
-use crate::sql::dml;
+use crate::sql::inserts;
 use crate::sql::statement::Statement;
 
 /// What goes into one packet.
@@ -38,7 +38,7 @@ pub async fn load(conn: &mut Conn, statement: &Statement) -> Result<u64, Fault> 
 
 /// Whether the target, and all that stands before it, lets rows come this way: tried with none, on a table that is always empty.
 pub async fn is_allowed(conn: &mut Conn) -> Result<bool, Fault> {
-    match run(conn, &dml::load_nothing()).await {
+    match run(conn, &inserts::load_nothing()).await {
         Ok(()) => Ok(true),
         Err(Error::Server(refusal)) => {
             tracing::info!(code = refusal.code, "the target takes no LOAD DATA LOCAL: rows go as INSERTs");

@@ -9,7 +9,7 @@ use mysql_async::{Conn, Row};
 
 use super::long::{self, Sent};
 use super::{check, diagnose, load, run_lax};
-use crate::fault::Fault;
+use crate::fault::{Code, Fault};
 use crate::sql::statement::Statement;
 
 /// Statements for one session, in their order. What was pushed is executed at the latest by [`Pipeline::flush`].
@@ -53,12 +53,13 @@ impl<'a> Pipeline<'a> {
         let Some(first) = self.waiting.first() else { return Ok(()) };
         let text = std::mem::take(&mut self.text);
         let mut answers = self.conn.query_iter(text).await.map_err(|error| diagnose(&error).at(&first.table))?;
-        for (index, statement) in self.waiting.drain(..).enumerate() {
-            if index > 0 {
-                // On to the next answer; there are no rows in any.
-                answers.collect::<Row>().await.map_err(|error| diagnose(&error).at(&statement.table))?;
+        for statement in self.waiting.drain(..) {
+            let (answered, affected) = (answers.columns().is_some(), answers.affected_rows());
+            // On to the next answer. An answer that is a refusal is handed out here.
+            answers.collect::<Row>().await.map_err(|error| diagnose(&error).at(&statement.table))?;
+            if !answered {
+                return Err(Fault::new(Code::Internal, "the target answered fewer statements than it was sent"));
             }
-            let affected = answers.affected_rows();
             check(statement, affected)?;
             self.affected += affected;
         }

@@ -145,6 +145,19 @@ pub async fn begin(conn: &mut Conn, task: &str, checkpoint: &Checkpoint, tables:
     transaction.commit().await.map_err(|error| diagnose(&error))
 }
 
+/// The tables that other tasks carry, with their tasks; without creating anything.
+pub async fn of_others(conn: &mut Conn, task: &str) -> Result<Vec<(String, TableName)>, Fault> {
+    let ours: Option<u64> = conn
+        .query_first("SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA='polarferry' AND TABLE_NAME='tables'")
+        .await
+        .map_err(|error| diagnose(&error))?;
+    if ours.unwrap_or(0) == 0 {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<(String, String, String)> = conn.query(sql::load_others(task)).await.map_err(|error| diagnose(&error))?;
+    Ok(rows.into_iter().map(|(task, schema, table)| (task, TableName { schema, table })).collect())
+}
+
 pub async fn tables(conn: &mut Conn, task: &str) -> Result<Vec<TableLine>, Fault> {
     let rows: Vec<Row> = conn.query(sql::load_tables(task)).await.map_err(|error| diagnose(&error))?;
     rows.into_iter().map(table_line).collect()
