@@ -36,6 +36,7 @@ mod real {
     mod extremes;
     mod failover;
     mod fence;
+    mod giving_up;
     mod json;
     mod keyless;
     mod keys;
@@ -43,10 +44,13 @@ mod real {
     mod neighbours;
     mod odd_keys;
     mod refusals;
+    mod rotation;
     mod second_decoder;
     mod selection;
     mod settings;
     mod signals;
+    mod silence;
+    mod throttle;
     mod types;
     mod unhandled;
     mod unique_values;

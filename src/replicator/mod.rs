@@ -29,6 +29,7 @@ mod burials;
 mod lines;
 mod recall;
 mod start;
+mod tide;
 mod voyage;
 mod watch;
 
@@ -45,7 +46,7 @@ use crate::model::selection::Selection;
 use crate::model::task::Migrate;
 use crate::observe::snapshot::{Failure, Level, RetryClass, Side as ShownSide, Snapshot, unix_now};
 use crate::observe::{Control, Observer, snapshot};
-use crate::throttle::Limits;
+use crate::throttle::{Limits, Opening};
 use crate::{apply, copy, fault};
 
 /// Everything a task needs to know.
@@ -76,6 +77,7 @@ pub enum Order {
 struct Knobs {
     phase: channel::Sender<Phase>,
     limits: channel::Sender<Limits>,
+    opening: channel::Sender<Opening>,
     paused: channel::Sender<bool>,
 }
 
@@ -119,6 +121,7 @@ impl Replicator {
         let knobs = Knobs {
             phase: channel::Sender::new(Phase::Precheck),
             limits: channel::Sender::new(charter.limits),
+            opening: channel::Sender::new(Opening::default()),
             paused: channel::Sender::new(false),
         };
         let (source, target, limits) = (charter.source.address(), charter.target.address(), charter.limits);

@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, mpsc, watch as channel};
 use tokio::task::JoinSet;
 
 use super::lines::{self, Sequel};
+use super::tide::Tide;
 use super::{Replicator, burials, recall, watch};
 use crate::apply::{self, Merger, Writing};
 use crate::checkpoint::Checkpoint;
@@ -121,6 +122,7 @@ impl Voyage {
                 return Err(Fault::new(Code::Internal, "every task of the lane ended, and none said why"));
             };
             let (hand, outcome) = ended.map_err(|error| Fault::new(Code::Internal, format!("a task ended: {error}")))?;
+            tracing::debug!(?hand, ?outcome, "a task of the lane has ended");
             if let (Hand::Pump, Err(fault)) = (hand, &outcome) {
                 return Err(drain(crew, fault.clone()).await);
             }
@@ -141,6 +143,7 @@ impl Voyage {
 async fn drain(mut crew: JoinSet<(Hand, Result<(), Fault>)>, fault: Fault) -> Fault {
     let writer = async {
         while let Some(ended) = crew.join_next().await {
+            tracing::debug!(?ended, "and after it");
             if matches!(ended, Ok((Hand::Writer, _)) | Ok((_, Err(_))) | Err(_)) {
                 return;
             }
@@ -182,6 +185,7 @@ fn copying_of(replicator: &Replicator, chart: &Chart, epoch: u64, reach: Option<
         epoch,
         settings: charter.copy.clone(),
         limits: replicator.knobs.limits.subscribe(),
+        opening: replicator.knobs.opening.subscribe(),
         paused: replicator.knobs.paused.subscribe(),
         observer: replicator.observer.clone(),
         progress: Arc::clone(&replicator.progress),
@@ -238,6 +242,11 @@ async fn set_up_lane(
         reach: reach.clone(),
         observer,
         phases,
+        tide: Tide {
+            limits: replicator.knobs.limits.subscribe(),
+            opening: replicator.knobs.opening.clone(),
+            ours: charter.copy.connections as u64 + 2,
+        },
     });
     let guarding = watch::guard(charter.target.clone(), charter.task.clone(), checkpoint.epoch);
     crew.spawn(async move { (Hand::Pump, pump.await) });

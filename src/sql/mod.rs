@@ -12,6 +12,7 @@ pub mod lift;
 pub mod literal;
 pub mod prepared;
 pub mod probe;
+pub mod session;
 pub mod state;
 pub mod statement;
 

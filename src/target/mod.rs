@@ -4,11 +4,13 @@
 //! * [`prepared`]: which of the source's XA transactions are not decided.
 //! * [`writer`]: one transaction = rows + checkpoint.
 //! * [`chunk`]: one transaction = a chunk's rows + its line in the ledger.
+//! * [`session`]: what is left of sessions whose client has gone.
 //! * [`long`]: statements that do not fit into one packet.
 
 pub mod chunk;
 pub mod long;
 pub mod prepared;
+pub mod session;
 pub mod state;
 pub mod writer;
 
