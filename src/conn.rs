@@ -165,18 +165,6 @@ pub async fn connect(side: Side, endpoint: &Endpoint, purpose: Purpose) -> Resul
         .tcp_keepalive(Some(KEEPALIVE))
         .tcp_nodelay(true);
     let place = || format!("{} {} as {}", side.as_str(), endpoint.address(), endpoint.user);
-    let mut conn = tokio::time::timeout(CONNECT_TIMEOUT, Conn::new(options))
-        .await
-        .map_err(|_| Fault::new(Code::ConnectionLost(side), "no answer within 10 s").at(place()))?
-        .map_err(|error| {
-            let fault = again(side, diagnose(side, &error), endpoint.password.was_accepted());
-            let fault = match &unread {
-                Some(unread) => fault.at(format!("with the last password, since its file cannot be used: {unread}")),
-                None => fault,
-            };
-            fault.at(place())
-        })?;
-    endpoint.password.accepted();
     let names = match purpose {
         Purpose::Catalog => "SET NAMES utf8mb4",
         Purpose::Rows => "SET NAMES binary",
@@ -186,10 +174,27 @@ pub async fn connect(side: Side, endpoint: &Endpoint, purpose: Purpose) -> Resul
         Side::Source => SOURCE,
         Side::Target => TARGET,
     });
-    for statement in settings {
-        conn.query_drop(statement).await.map_err(|error| diagnose(side, &error).at(place()))?;
-    }
-    Ok(conn)
+    let opening = async {
+        let mut conn = Conn::new(options).await?;
+        endpoint.password.accepted();
+        for statement in settings {
+            conn.query_drop(statement).await?;
+        }
+        Ok(conn)
+    };
+    // Asked before: this attempt may be the first that is let in.
+    let was_accepted = endpoint.password.was_accepted();
+    let opened = tokio::time::timeout(CONNECT_TIMEOUT, opening).await.map_err(|_| {
+        Fault::new(Code::ConnectionLost(side), format!("no answer within {} s", CONNECT_TIMEOUT.as_secs())).at(place())
+    })?;
+    opened.map_err(|error| {
+        let fault = again(side, diagnose(side, &error), was_accepted);
+        let fault = match &unread {
+            Some(unread) => fault.at(format!("with the last password, since its file cannot be used: {unread}")),
+            None => fault,
+        };
+        fault.at(place())
+    })
 }
 
 /// What a refusal means to a process that was let in before: password or certificate may be between two steps of a rotation.

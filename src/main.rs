@@ -92,6 +92,7 @@ fn charter(config: &Config) -> Charter {
         apply: config.apply.clone(),
         retry: config.retry,
         limits: config.throttle,
+        heartbeat: config.heartbeat,
     }
 }
 

@@ -37,6 +37,7 @@ mod real {
     mod failover;
     mod fence;
     mod giving_up;
+    mod heartbeat;
     mod json;
     mod keyless;
     mod keys;

@@ -27,14 +27,17 @@ use crate::{apply, copy, logging};
 /// systemd's name for a service's `StateDirectory=`; several are separated by colons.
 const STATE_DIRECTORY: &str = "STATE_DIRECTORY";
 
+/// Off: the account needs no right to write on the source, and lag is known without it.
+const HEARTBEAT: bool = false;
+
 /// Reads everything, in the order of the example file. `None` when the answer would contain a
 /// placeholder; then `findings` says why.
 pub(super) fn gather(tree: Map<String, Value>, environment: &Environment, findings: &mut Findings) -> Option<Config> {
     let mut root = Section::root(tree, findings);
     let task = root.section("task", |s| task(s, environment));
-    let (source, source_password) = root.section("source", |s| {
+    let (heartbeat, (source, source_password)) = root.section("source", |s| {
         let host = "host = \"…\", the Aurora cluster's writer endpoint";
-        endpoint(s, "source", host, environment)
+        (s.flag("heartbeat", HEARTBEAT), endpoint(s, "source", host, environment))
     });
     let (target, target_password) = root.section("target", |s| {
         let host = "host = \"…\", the PolarDB cluster's primary endpoint";
@@ -58,6 +61,7 @@ pub(super) fn gather(tree: Map<String, Value>, environment: &Environment, findin
     Some(Config {
         task: task?,
         source,
+        heartbeat,
         target,
         objects,
         migrate,

@@ -38,6 +38,8 @@ use problem::Findings;
 pub struct Config {
     pub task: Task,
     pub source: Endpoint,
+    /// Whether a row on the source may be written.
+    pub heartbeat: bool,
     pub target: Endpoint,
     pub objects: Selection,
     pub migrate: Migrate,

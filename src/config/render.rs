@@ -18,6 +18,7 @@ pub(super) fn render(config: &Config) -> String {
     page.path("state_dir", config.task.state_dir.as_ref());
 
     endpoint(&mut page, "source", &config.source, &config.origins.source);
+    page.plain("heartbeat", config.heartbeat);
     endpoint(&mut page, "target", &config.target, &config.origins.target);
 
     page.section("objects");

@@ -62,6 +62,8 @@ pub struct Charter {
     pub apply: apply::Settings,
     pub retry: RetrySettings,
     pub limits: Limits,
+    /// Whether a row on the source may be written.
+    pub heartbeat: bool,
 }
 
 /// What the operator asks of a running task, by signal.

@@ -247,6 +247,7 @@ async fn set_up_lane(
             opening: replicator.knobs.opening.clone(),
             ours: charter.copy.connections as u64 + 2,
         },
+        heartbeat: charter.heartbeat.then(|| charter.task.clone()),
     });
     let guarding = watch::guard(charter.target.clone(), charter.task.clone(), checkpoint.epoch);
     crew.spawn(async move { (Hand::Pump, pump.await) });

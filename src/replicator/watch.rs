@@ -22,6 +22,7 @@ use crate::overlap::{Overlap, Overlaps, Reach, Reached, Stage, passed};
 use crate::source;
 use crate::source::facts::{self, Facts};
 use crate::source::fence::SETTLE;
+use crate::source::heartbeat::Heartbeat;
 use crate::target;
 
 use super::tide::{Commits, Tide};
@@ -42,6 +43,8 @@ pub struct Watch {
     pub observer: Observer,
     pub phases: mpsc::Sender<Phase>,
     pub tide: Tide,
+    /// The task's name, when it has a heartbeat on the source.
+    pub heartbeat: Option<String>,
 }
 
 /// Positions of the source that have not been reached, oldest first.
@@ -129,8 +132,12 @@ pub async fn watch(watch: Watch) -> Result<(), Fault> {
     let (mut to_read, mut to_apply) = (Milestones::default(), Milestones::default());
     let mut before = (Instant::now(), Counts::of(&watch.observer.snapshot()));
     let mut commits = Commits::of(&watch.observer);
+    let mut heartbeat = Heartbeat::default();
     loop {
         tick.tick().await;
+        if let Some(task) = &watch.heartbeat {
+            answered(Side::Source, ANSWER, heartbeat.beat(&mut conn, task, Instant::now())).await?;
+        }
         let position = answered(Side::Source, ANSWER, facts::position(&watch.facts, &mut conn)).await?;
         let now = Instant::now();
         let Reached { read, backlog, applied } = watch.reach.look();

@@ -6,6 +6,7 @@
 
 pub mod dml;
 pub mod document;
+pub mod heartbeat;
 pub mod leaves;
 pub mod lexer;
 pub mod lift;
