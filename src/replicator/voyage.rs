@@ -107,6 +107,9 @@ impl Voyage {
                 let proving = burials::prove(burials_of(replicator, &chart));
                 crew.spawn(async move { (Hand::Watch, proving.await) });
             }
+            if reach.is_none() {
+                keep_watch(replicator, &chart, epoch, &mut crew);
+            }
             let work = copy::copy(copying_of(replicator, &chart, epoch, reach), chart.pending.clone());
             crew.spawn(async move { (Hand::Copy, work.await) });
         } else if reach.is_none() {
@@ -135,6 +138,24 @@ impl Voyage {
                 Hand::Pump | Hand::Merger | Hand::Writer | Hand::Watch | Hand::Guard => {}
             }
         }
+    }
+}
+
+/// A copy without a stream has no watch: somebody else asks both ends whether they are there.
+fn keep_watch(replicator: &Replicator, chart: &Chart, epoch: u64, crew: &mut JoinSet<(Hand, Result<(), Fault>)>) {
+    let charter = &replicator.charter;
+    let guarding = watch::guard(charter.target.clone(), charter.task.clone(), epoch);
+    let (source, facts) = (charter.source.clone(), Arc::clone(&chart.facts));
+    let pulse = watch::pulse(source, facts, replicator.observer.clone(), tide_of(replicator));
+    crew.spawn(async move { (Hand::Guard, guarding.await) });
+    crew.spawn(async move { (Hand::Watch, pulse.await) });
+}
+
+fn tide_of(replicator: &Replicator) -> Tide {
+    Tide {
+        limits: replicator.knobs.limits.subscribe(),
+        opening: replicator.knobs.opening.clone(),
+        ours: replicator.charter.copy.connections as u64 + 2,
     }
 }
 
@@ -242,11 +263,7 @@ async fn set_up_lane(
         reach: reach.clone(),
         observer,
         phases,
-        tide: Tide {
-            limits: replicator.knobs.limits.subscribe(),
-            opening: replicator.knobs.opening.clone(),
-            ours: charter.copy.connections as u64 + 2,
-        },
+        tide: tide_of(replicator),
         heartbeat: charter.heartbeat.then(|| charter.task.clone()),
     });
     let guarding = watch::guard(charter.target.clone(), charter.task.clone(), checkpoint.epoch);

@@ -125,6 +125,38 @@ async fn answered<T>(side: Side, within: Duration, question: impl Future<Output 
     tokio::time::timeout(within, question).await.unwrap_or_else(|_| Err(silent()))
 }
 
+/// How long the copy still takes, at the pace of now.
+fn reckon_eta(snapshot: &mut Snapshot) {
+    let left: u64 = snapshot
+        .tables
+        .iter()
+        .filter(|table| matches!(table.state, TableState::Pending | TableState::Copying))
+        .map(|table| table.rows_estimated.saturating_sub(table.rows_copied))
+        .sum();
+    let pace = snapshot.copy.rows_per_second;
+    snapshot.copy.eta_seconds = (pace > 0.0).then(|| left as f64 / pace);
+}
+
+/// The watch of a copy without a stream: asks the source once a second whether it is there, and says how fast the copy is.
+pub async fn pulse(source: Endpoint, facts: Arc<Facts>, observer: Observer, tide: Tide) -> Result<(), Fault> {
+    let mut conn = source::connect_to(&source, Purpose::Rows, &facts.uuid).await?;
+    let mut tick = every(PERIOD);
+    let mut before = (Instant::now(), Counts::of(&observer.snapshot()));
+    loop {
+        tick.tick().await;
+        answered(Side::Source, ANSWER, source::run(&mut conn, "DO 0")).await?;
+        let now = (Instant::now(), Counts::of(&observer.snapshot()));
+        let seconds = (now.0 - before.0).as_secs_f64().max(0.001);
+        observer.update(|snapshot| {
+            snapshot.copy.rows_per_second = now.1.copied.saturating_sub(before.1.copied) as f64 / seconds;
+            reckon_eta(snapshot);
+        });
+        before = now;
+        // There are no commits of a stream, and no lag.
+        tide.look(&mut conn, (Commits::default(), Commits::default()), None, &observer).await?;
+    }
+}
+
 /// Watches until the source cannot be asked any more.
 pub async fn watch(watch: Watch) -> Result<(), Fault> {
     let mut conn = source::connect_to(&watch.source, Purpose::Rows, &watch.facts.uuid).await?;
@@ -169,14 +201,7 @@ pub async fn watch(watch: Watch) -> Result<(), Fault> {
             snapshot.stream.transactions_per_second = rate(counts.transactions, before.1.transactions);
             snapshot.stream.rows_per_second = rate(counts.rows, before.1.rows);
             snapshot.copy.rows_per_second = rate(counts.copied, before.1.copied);
-            let left: u64 = snapshot
-                .tables
-                .iter()
-                .filter(|table| matches!(table.state, TableState::Pending | TableState::Copying))
-                .map(|table| table.rows_estimated.saturating_sub(table.rows_copied))
-                .sum();
-            snapshot.copy.eta_seconds =
-                (snapshot.copy.rows_per_second > 0.0).then(|| left as f64 / snapshot.copy.rows_per_second);
+            reckon_eta(snapshot);
         });
         before = (now, counts);
         let committed = Commits::of(&watch.observer);

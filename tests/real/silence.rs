@@ -105,3 +105,33 @@ async fn a_network_that_goes_silent_is_noticed_and_outlived() {
     assert_eq!(ferry.terminate().await.0, 0);
     ferry.assert_clean_log();
 }
+
+/// A copy without a stream has no heartbeat: somebody asks all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_alone_notices_it_too() {
+    let pair = Pair::start(Route::V80.without_gtid()).await;
+    let rows: Vec<String> = (0..ROWS).map(|id| format!("({id}, 0)")).collect();
+    pair.source
+        .exec(format!(
+            "CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY, n INT); INSERT INTO shop.t VALUES {}",
+            rows.join(",")
+        ))
+        .await;
+    let (source, target) = tokio::join!(Relay::to(&pair.source), Relay::to(&pair.target));
+    let mut task = pair.task(&["shop.*"]).with(SECTIONS).with("[migrate]\nstream = false\n");
+    (task.source.port, task.target.port) = (source.port(), target.port());
+    let mut ferry = Ferry::start(&task);
+    for (relay, side) in [(&source, "source"), (&target, "target")] {
+        let copies =
+            |status: &Value| status["retries"]["last"].is_null() && status["copy"]["rows_per_second"].as_f64() > Some(0.0);
+        let before = ferry.wait_until("it copies", copies).await["copy"]["rows"].clone();
+        relay.swallow();
+        let noticed = wait_for(&mut ferry, "it notices", AT_TARGET, |status| status["retries"]["last"]["side"] == side).await;
+        println!("{side} silent for a copy alone: noticed after {noticed:.1?}");
+        relay.let_through();
+        wait_for(&mut ferry, "it goes on", PATIENCE, |status| status["copy"]["rows"].as_u64() > before.as_u64()).await;
+    }
+    assert_eq!(ferry.wait_end().await, 0);
+    assert_equal(&pair, "shop", &["t"]).await;
+    ferry.assert_clean_log();
+}
