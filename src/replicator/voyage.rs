@@ -127,6 +127,11 @@ impl Voyage {
             let (hand, outcome) = ended.map_err(|error| Fault::new(Code::Internal, format!("a task ended: {error}")))?;
             tracing::debug!(?hand, ?outcome, "a task of the lane has ended");
             if let (Hand::Pump, Err(fault)) = (hand, &outcome) {
+                tracing::warn!(
+                    code = fault.code.as_str(),
+                    cause = fault.detail,
+                    "the stream has ended; what it has brought is written first"
+                );
                 return Err(drain(crew, fault.clone()).await);
             }
             outcome?;

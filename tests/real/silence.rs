@@ -22,7 +22,7 @@ use crate::lab::POLL;
 const SECTIONS: &str = "[copy]\nconnections = 2\nchunk_rows = 50\n[throttle]\ncopy_rows_per_second = 150\n";
 const ROWS: usize = 4000;
 
-/// Two heartbeats, what was read before them written, and what a busy machine takes to show it.
+/// Two heartbeats; then what was read before is written, which may take ten seconds; and what a busy machine takes to show it.
 const AT_SOURCE: Duration = HEARTBEAT.saturating_mul(2).saturating_add(Duration::from_secs(14));
 /// What the target has for its answer, likewise.
 const AT_TARGET: Duration = Duration::from_secs(30 + 5);
