@@ -16,6 +16,9 @@
 //! TLS: `required` encrypts without checking who answers; `verify-identity` checks. A server without TLS is refused in both: there is
 //! no fallback. There is no `verify-ca`: the TLS library that the driver uses checks chain and name together, and the driver's switch
 //! to leave out the name does not work in its current release.
+//!
+//! Password file and certificates are read for each session, so both may be rotated while we run. What a server has accepted from
+//! this process before and refuses now is tried again for a while ([`Code::AccessChanged`]); the first refusal of all stops.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -24,20 +27,24 @@ use std::time::Duration;
 
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, DriverError, Error, IoError, OptsBuilder, SslOpts};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 
 use crate::fault::{self, Code, Fault, Side};
+
+pub mod password;
+
+pub use password::Password;
 
 /// The port on which Aurora and PolarDB listen unless told otherwise.
 pub const PORT: u16 = 3306;
 
-/// Where one end is and who we are there. `Debug` shows no password: `SecretString` redacts itself.
+/// Where one end is and who we are there. `Debug` shows no password.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
     pub host: String,
     pub port: u16,
     pub user: String,
-    pub password: SecretString,
+    pub password: Password,
     pub tls: Tls,
 }
 
@@ -146,11 +153,12 @@ fn ssl(tls: &Tls) -> Option<SslOpts> {
 
 /// Opens a session, ready for its purpose.
 pub async fn connect(side: Side, endpoint: &Endpoint, purpose: Purpose) -> Result<Conn, Fault> {
+    let (password, unread) = endpoint.password.now();
     let options = OptsBuilder::default()
         .ip_or_hostname(endpoint.host.clone())
         .tcp_port(endpoint.port)
         .user(Some(endpoint.user.clone()))
-        .pass(Some(endpoint.password.expose_secret().to_owned()))
+        .pass(Some(password.expose_secret().to_owned()))
         .ssl_opts(ssl(&endpoint.tls))
         .prefer_socket(false)
         .stmt_cache_size(0)
@@ -159,10 +167,6 @@ pub async fn connect(side: Side, endpoint: &Endpoint, purpose: Purpose) -> Resul
         .tcp_keepalive(Some(KEEPALIVE))
         .tcp_nodelay(true);
     let place = || format!("{} {} as {}", side.as_str(), endpoint.address(), endpoint.user);
-    let mut conn = tokio::time::timeout(CONNECT_TIMEOUT, Conn::new(options))
-        .await
-        .map_err(|_| Fault::new(Code::ConnectionLost(side), "no answer within 10 s").at(place()))?
-        .map_err(|error| diagnose(side, &error).at(place()))?;
     let names = match purpose {
         Purpose::Catalog => "SET NAMES utf8mb4",
         Purpose::Rows => "SET NAMES binary",
@@ -172,10 +176,35 @@ pub async fn connect(side: Side, endpoint: &Endpoint, purpose: Purpose) -> Resul
         Side::Source => SOURCE,
         Side::Target => TARGET,
     });
-    for statement in settings {
-        conn.query_drop(statement).await.map_err(|error| diagnose(side, &error).at(place()))?;
+    let opening = async {
+        let mut conn = Conn::new(options).await?;
+        endpoint.password.accepted();
+        for statement in settings {
+            conn.query_drop(statement).await?;
+        }
+        Ok(conn)
+    };
+    // Asked before: this attempt may be the first that is let in.
+    let was_accepted = endpoint.password.was_accepted();
+    let opened = tokio::time::timeout(CONNECT_TIMEOUT, opening).await.map_err(|_| {
+        Fault::new(Code::ConnectionLost(side), format!("no answer within {} s", CONNECT_TIMEOUT.as_secs())).at(place())
+    })?;
+    opened.map_err(|error| {
+        let fault = again(side, diagnose(side, &error), was_accepted);
+        let fault = match &unread {
+            Some(unread) => fault.at(format!("with the last password, since its file cannot be used: {unread}")),
+            None => fault,
+        };
+        fault.at(place())
+    })
+}
+
+/// What a refusal means to a process that was let in before: password or certificate may be between two steps of a rotation.
+fn again(side: Side, fault: Fault, was_accepted: bool) -> Fault {
+    match fault.code {
+        Code::LoginRefused(_) | Code::TlsRefused(_) if was_accepted => Fault::new(Code::AccessChanged(side), fault.detail),
+        _ => fault,
     }
-    Ok(conn)
 }
 
 /// Turns a driver's error into a fault. Statements and values never enter the text.
@@ -286,6 +315,17 @@ mod tests {
             let fault = diagnose(Side::Target, &io(std::io::Error::new(kind, nothing_in_common)));
             assert_eq!(fault.code, Code::TlsRefused(Side::Target));
         }
+    }
+
+    #[test]
+    fn a_refusal_stops_unless_the_server_has_let_us_in_before() {
+        for code in [Code::LoginRefused(Side::Source), Code::TlsRefused(Side::Source)] {
+            let fault = |was_accepted| again(Side::Source, Fault::new(code, "x"), was_accepted).code;
+            assert_eq!((fault(false), fault(true)), (code, Code::AccessChanged(Side::Source)));
+            assert!(fault(false).class().is_none() && fault(true).class().is_some());
+        }
+        let other = Fault::new(Code::Drift, "x");
+        assert_eq!(again(Side::Source, other.clone(), true), other);
     }
 
     #[test]

@@ -48,6 +48,8 @@ pub enum Code {
     Busy(Side),
     ReadOnly,
     LoginRefused(Side),
+    /// A login or a certificate that this process got through with before.
+    AccessChanged(Side),
     PrivilegeMissing(Side),
     TlsRefused(Side),
     ServerError(Side),
@@ -87,6 +89,8 @@ impl Code {
             Self::ReadOnly => "target-read-only",
             Self::LoginRefused(Side::Source) => "source-login",
             Self::LoginRefused(Side::Target) => "target-login",
+            Self::AccessChanged(Side::Source) => "source-access",
+            Self::AccessChanged(Side::Target) => "target-access",
             Self::PrivilegeMissing(Side::Source) => "source-privilege",
             Self::PrivilegeMissing(Side::Target) => "target-privilege",
             Self::TlsRefused(Side::Source) => "source-tls",
@@ -123,7 +127,7 @@ impl Code {
     pub const fn class(self) -> Option<Class> {
         match self {
             Self::ConnectionLost(_) => Some(Class::Connection),
-            Self::Busy(_) | Self::ReadOnly => Some(Class::Other),
+            Self::Busy(_) | Self::ReadOnly | Self::AccessChanged(_) => Some(Class::Other),
             Self::LoginRefused(_)
             | Self::PrivilegeMissing(_)
             | Self::TlsRefused(_)
@@ -157,7 +161,7 @@ impl Code {
     /// The side whose retries a transient fault counts to.
     pub const fn side(self) -> Side {
         match self {
-            Self::ConnectionLost(side) | Self::Busy(side) => side,
+            Self::ConnectionLost(side) | Self::Busy(side) | Self::AccessChanged(side) => side,
             _ => Side::Target,
         }
     }
@@ -172,6 +176,9 @@ impl Code {
             Self::ReadOnly => "point [target] at the primary endpoint; during a failover polarferry waits for the new primary",
             Self::LoginRefused(_) => {
                 "check user, password, the host that the account may log in from, and whether it may do so without TLS"
+            }
+            Self::AccessChanged(_) => {
+                "if password or certificate are being rotated, finish it on both sides: password_file and tls.ca are read for each session; polarferry keeps trying within retry.other_window"
             }
             Self::PrivilegeMissing(_) => "grant the account what the README's list of privileges asks for, then start again",
             Self::TlsRefused(_) => {
@@ -239,7 +246,7 @@ impl Code {
     /// The process's exit code (sysexits) when the task stops for this.
     pub const fn exit_code(self) -> u8 {
         match self {
-            Self::ConnectionLost(_) | Self::Busy(_) | Self::ReadOnly => 75,
+            Self::ConnectionLost(_) | Self::Busy(_) | Self::ReadOnly | Self::AccessChanged(_) => 75,
             Self::Fenced => 77,
             Self::LoginRefused(_) | Self::PrivilegeMissing(_) | Self::TlsRefused(_) | Self::HttpBind => 78,
             Self::Internal => 70,

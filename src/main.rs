@@ -9,7 +9,7 @@ use polarferry::cli::{self, Exit, Failure, Launch};
 use polarferry::config::{Config, Environment};
 use polarferry::fault::{Code, Fault};
 use polarferry::mirror::Mirror;
-use polarferry::observe::{Observer, Routes, http};
+use polarferry::observe::{Level, Observer, Routes, Token, http};
 use polarferry::precheck::{self, Item, Wish};
 use polarferry::replicator::{Charter, Order, Replicator};
 use polarferry::systemd::{self, Notify, Signal};
@@ -54,8 +54,9 @@ fn failure(fault: &Fault) -> Failure {
 
 /// The daemon, for `polarferry run`: everything that must be there before the first connection.
 fn carry(launch: Launch) -> Result<(), Failure> {
-    let directives = launch.environment.get(logging::VARIABLE).unwrap_or_default();
-    logging::start(directives).map_err(|fault| Failure::new(Exit::Configuration, fault.to_string(), fault.remedy()))?;
+    let (variable, journal) = (launch.environment.get(logging::VARIABLE), launch.environment.get(logging::JOURNAL));
+    let level = logging::start(&launch.config.log, variable, journal)
+        .map_err(|fault| Failure::new(Exit::Configuration, fault.to_string(), fault.remedy()))?;
     let cannot = |error| Failure::new(Exit::Internal, format!("cannot start: {error}"), "free threads and descriptors");
     let signals = systemd::signals().map_err(cannot)?;
     let listen = launch.config.http.listen;
@@ -68,7 +69,7 @@ fn carry(launch: Launch) -> Result<(), Failure> {
     for warning in &launch.config.warnings {
         tracing::warn!("{warning}");
     }
-    let outcome = runtime.block_on(replicate(launch, signals, listener));
+    let outcome = runtime.block_on(replicate(launch, level, signals, listener));
     // What still runs in the background has nothing to say any more.
     runtime.shutdown_background();
     // Logged as well as printed by `cli::run`: the log may be all that is kept.
@@ -91,27 +92,30 @@ fn charter(config: &Config) -> Charter {
         apply: config.apply.clone(),
         retry: config.retry,
         limits: config.throttle,
+        heartbeat: config.heartbeat,
     }
 }
 
 /// Runs the replicator beside its HTTP server, and passes on what the host says.
-async fn replicate(launch: Launch, mut signals: mpsc::Receiver<Signal>, listener: TcpListener) -> Result<(), Failure> {
+async fn replicate(
+    launch: Launch,
+    level: logging::Level,
+    mut signals: mpsc::Receiver<Signal>,
+    listener: TcpListener,
+) -> Result<(), Failure> {
     let observer = Observer::new(launch.config.task.name.as_str(), env!("CARGO_PKG_VERSION"));
     let (orders, ordered) = mpsc::channel(WAITING);
     let (control, controls) = mpsc::channel(WAITING);
     let closing = CancellationToken::new();
-    let routes = Routes {
-        observer: observer.clone(),
-        verdict: Arc::new(cutover::verdict),
-        token: launch.config.http.token.clone(),
-        control,
-    };
+    let token = Token::new(launch.config.http.token.clone());
+    let routes = Routes { observer: observer.clone(), verdict: Arc::new(cutover::verdict), token: token.clone(), control };
     let server = http::spawn(listener, routes, closing.clone())
         .map_err(|error| failure(&Fault::new(Code::HttpBind, error.to_string())))?;
     let mut notify = Notify::new(&launch.environment);
     // Before anything can fail: what listens is up, a database is waited for.
     notify.ready();
     let replicator = Replicator::new(charter(&launch.config), observer.clone());
+    let mut reloading = Reloading { launch, level, token };
     let serving = server.join();
     tokio::pin!(serving);
     let mut is_served = true;
@@ -122,7 +126,7 @@ async fn replicate(launch: Launch, mut signals: mpsc::Receiver<Signal>, listener
             let why = ended.err().map_or_else(String::new, |error| error.to_string());
             Err(Fault::new(Code::Internal, format!("the HTTP server ended: {why}")))
         }
-        () = relay(&launch, &mut signals, orders, &observer, &mut notify) => {
+        () = relay(&mut reloading, &mut signals, orders, &observer, &mut notify) => {
             Err(Fault::new(Code::Internal, "signals are no longer heard"))
         }
     };
@@ -166,15 +170,68 @@ async fn last_words(observer: &Observer, signals: &mut mpsc::Receiver<Signal>, n
     }
 }
 
+/// What a reload may change, beside the replicator's limits.
+struct Reloading {
+    launch: Launch,
+    level: logging::Level,
+    token: Token,
+}
+
+/// The keys that a reload brings into force; every other one waits for a start. (Password files and certificates are read for each
+/// session anyway.)
+fn is_live(key: &str) -> bool {
+    key.starts_with("[throttle] ") || ["[log] level", "[http] token"].contains(&key)
+}
+
+impl Reloading {
+    /// Reads the file again: all that may change does, or nothing does. What it says that has to wait is named.
+    fn reload(&mut self, observer: &Observer) -> Option<Order> {
+        let Launch { config, path, environment } = &mut self.launch;
+        let fresh = Config::load(path, environment).map_err(|problems| problems.to_string());
+        let variable = environment.get(logging::VARIABLE);
+        let fresh =
+            fresh.and_then(|fresh| self.level.change(&fresh.log, variable).map(|()| fresh).map_err(|fault| fault.to_string()));
+        let fresh = match fresh {
+            Ok(fresh) => fresh,
+            Err(problems) => {
+                tracing::error!(problems, "not reloaded: what runs goes on with what it has");
+                observer.event(Level::Error, format!("not reloaded, nothing has changed: {problems}"));
+                return None;
+            }
+        };
+        let (live, waiting): (Vec<_>, Vec<_>) = config.differences(&fresh).into_iter().partition(|key| is_live(key));
+        tracing::info!(changed = live.join(", "), "reloaded");
+        observer.event(
+            Level::Info,
+            format!("reloaded; changed: {}", if live.is_empty() { "nothing".to_owned() } else { live.join(", ") }),
+        );
+        if !waiting.is_empty() {
+            let waiting = waiting.join(", ");
+            let why = match waiting.contains("[objects]") {
+                true => {
+                    "these wait for a restart; a task carries the tables that it began with, so a wider [objects] is refused even then"
+                }
+                false => "these wait for a restart",
+            };
+            tracing::warn!(keys = waiting, "{why}");
+            observer.event(Level::Warn, format!("{why}: {waiting}"));
+        }
+        self.token.replace(fresh.http.token.clone());
+        // The rest stays what is running.
+        (config.throttle, config.log, config.http.token) = (fresh.throttle, fresh.log, fresh.http.token);
+        Some(Order::Limit(fresh.throttle))
+    }
+}
+
 /// Signals in, notifications out.
 async fn relay(
-    launch: &Launch,
+    reloading: &mut Reloading,
     signals: &mut mpsc::Receiver<Signal>,
     orders: mpsc::Sender<Order>,
     observer: &Observer,
     notify: &mut Notify,
 ) {
-    let mut mirror = Mirror::new(launch.config.task.state_dir.clone());
+    let mut mirror = Mirror::new(reloading.launch.config.task.state_dir.clone());
     let mut tell = tokio::time::interval(notify.watchdog_interval().map_or(TELL, |interval| interval.min(TELL)));
     loop {
         let order = tokio::select! {
@@ -193,15 +250,10 @@ async fn relay(
                 Some(Signal::Dump) => Order::Dump,
                 Some(Signal::Reload) => {
                     notify.reloading();
-                    let reloaded = Config::load(&launch.path, &launch.environment);
+                    let order = reloading.reload(observer);
                     notify.ready();
-                    match reloaded {
-                        Ok(fresh) => Order::Limit(fresh.throttle),
-                        Err(problems) => {
-                            tracing::error!(%problems, "not reloaded: what runs goes on with what it has");
-                            continue;
-                        }
-                    }
+                    let Some(order) = order else { continue };
+                    order
                 }
             },
         };

@@ -18,6 +18,7 @@ mod contracts {
     mod live;
     mod metrics;
     mod rules;
+    mod same;
     mod signals;
     mod unit;
 }

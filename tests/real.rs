@@ -36,6 +36,8 @@ mod real {
     mod extremes;
     mod failover;
     mod fence;
+    mod giving_up;
+    mod heartbeat;
     mod json;
     mod keyless;
     mod keys;
@@ -43,10 +45,13 @@ mod real {
     mod neighbours;
     mod odd_keys;
     mod refusals;
+    mod rotation;
     mod second_decoder;
     mod selection;
     mod settings;
     mod signals;
+    mod silence;
+    mod throttle;
     mod types;
     mod unhandled;
     mod unique_values;

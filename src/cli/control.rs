@@ -59,6 +59,18 @@ struct Limits {
     /// Most bytes a second while streaming
     #[arg(long, value_name = "N")]
     stream_bytes_per_second: Option<u64>,
+    /// Let the copy make way by itself while the clusters have too much to do
+    #[arg(long, value_name = "true|false")]
+    auto: Option<bool>,
+    /// … from so many statements of others that run on the source at once
+    #[arg(long, value_name = "N")]
+    auto_threads_running: Option<u64>,
+    /// … from so many milliseconds for a commit on the target
+    #[arg(long, value_name = "N")]
+    auto_commit_milliseconds: Option<u64>,
+    /// … from so many seconds that the stream is behind
+    #[arg(long, value_name = "N")]
+    auto_lag_seconds: Option<u64>,
 }
 
 impl Limits {
@@ -70,9 +82,12 @@ impl Limits {
             ("copy_bytes_per_second", self.copy_bytes_per_second),
             ("stream_rows_per_second", self.stream_rows_per_second),
             ("stream_bytes_per_second", self.stream_bytes_per_second),
+            ("auto_threads_running", self.auto_threads_running),
+            ("auto_commit_milliseconds", self.auto_commit_milliseconds),
+            ("auto_lag_seconds", self.auto_lag_seconds),
         ];
         let given = keys.into_iter().filter_map(|(key, limit)| Some((key.to_owned(), limit?.into())));
-        Value::Object(given.collect())
+        Value::Object(given.chain(self.auto.map(|auto| ("auto".to_owned(), auto.into()))).collect())
     }
 }
 
@@ -161,8 +176,14 @@ mod tests {
             copy_bytes_per_second: None,
             stream_rows_per_second: None,
             stream_bytes_per_second: Some(0),
+            auto: Some(true),
+            auto_threads_running: None,
+            auto_commit_milliseconds: None,
+            auto_lag_seconds: Some(9),
         };
-        let expected = serde_json::json!({ "copy_rows_per_second": 5, "stream_bytes_per_second": 0 });
+        let expected = serde_json::json!({
+            "copy_rows_per_second": 5, "stream_bytes_per_second": 0, "auto": true, "auto_lag_seconds": 9
+        });
         assert_eq!(limits.as_json(), expected);
     }
 

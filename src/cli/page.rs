@@ -46,6 +46,14 @@ pub(super) fn full(status: &Value, lines: usize) -> String {
         let left = left.map_or_else(String::new, |left| format!(", {} left", span(left)));
         line("copy", &format!("{rows}, {pace}{left}"));
     }
+    if let Some(slowed) = slowed(status) {
+        line("slowed", &slowed);
+    }
+    let others = status.pointer("/neighbours").and_then(Value::as_array).filter(|others| !others.is_empty());
+    if let Some(others) = others {
+        let names: Vec<String> = others.iter().map(scalar).collect();
+        line("beside", &format!("{} on the same target", names.join(", ")));
+    }
     if let Some(verdict) = text(status, "/cutover/verdict") {
         line("cutover", verdict);
     }
@@ -89,6 +97,18 @@ pub(super) fn line(status: &Value) -> String {
     line + "\n"
 }
 
+/// Why the copy is not at full pace, when it is the daemon's own doing.
+fn slowed(status: &Value) -> Option<String> {
+    let share = number(status, "/copy_opening/share").filter(|share| *share < 1.0)?;
+    let why = match text(status, "/copy_opening/reason") {
+        Some("threads") => "the source runs many statements",
+        Some("commit") => "the target takes long to commit",
+        Some("lag") => "the stream is behind",
+        Some(_) | None => "unknown",
+    };
+    Some(format!("the copy works {:.0}% of the time: {why}", share * 100.0))
+}
+
 /// Which end is tried again, why, and how long yet. The daemon's clock is the one in its own report: ours may be another.
 fn retrying(status: &Value, retry: &Value) -> String {
     let field = |name: &str| text(retry, name).unwrap_or("unknown");
@@ -123,7 +143,9 @@ fn lag(status: &Value) -> String {
 
 /// `file:pos`, then as much of the GTID set as fits beside it.
 fn position(status: &Value, at: &str) -> String {
-    let part = |name: &str| status.pointer(&format!("{at}/{name}")).filter(|value| !value.is_null());
+    // A place that is not known has an empty name.
+    let part =
+        |name: &str| status.pointer(&format!("{at}/{name}")).filter(|value| !value.is_null() && value.as_str() != Some(""));
     let mut words = Vec::new();
     if let (Some(file), Some(pos)) = (part("file"), part("pos")) {
         words.push(squeeze(&format!("{}:{}", scalar(file), scalar(pos)), 40));
@@ -296,8 +318,19 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_that_makes_way_says_why() {
+        let mut status = status();
+        assert!(!full(&status, LINES).contains("slowed"));
+        status["copy_opening"] = json!({ "share": 0.125, "reason": "threads" });
+        let page = full(&status, LINES);
+        assert!(page.contains("slowed   the copy works 12% of the time: the source runs many statements\n"), "{page}");
+    }
+
+    #[test]
     fn what_is_missing_is_unknown_and_never_zero() {
-        let page = full(&json!({ "lag_seconds": null, "tables": [{}], "error": "odd" }), LINES);
+        let nowhere = json!({ "position": { "file": "", "pos": 0, "gtid_set": "" } });
+        let page = full(&json!({ "lag_seconds": null, "tables": [{}], "error": "odd", "source": nowhere }), LINES);
+        assert!(page.contains("source   unknown\napplied  unknown\n"), "{page}");
         fits(&page);
         for part in ["phase    unknown", "lag      unknown", "backlog  unknown transactions", "? of ~?", "error    odd"] {
             assert!(page.contains(part), "{part}\n{page}");

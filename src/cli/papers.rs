@@ -30,10 +30,10 @@ const MORE: &str = r#".SH "EXIT STATUS"
 .SH SIGNALS
 To
 .BR "polarferry run" :
-SIGTERM and SIGINT finish the batch in hand, commit and exit 0; a second one exits at once and loses nothing. SIGHUP reads the section
-[throttle] again. SIGUSR1 writes the whole state to the log.
+SIGTERM and SIGINT finish the batch in hand, commit and exit 0; a second one exits at once and loses nothing. SIGHUP reads the file again:
+[throttle], [log] and the token change at once, the rest waits for a start. SIGUSR1 writes the whole state to the log.
 .SH ENVIRONMENT
-Every key of the configuration as POLARFERRY__SECTION__KEY. POLARFERRY_LOG sets what is logged, as info or info,polarferry::apply=debug.
+Every key of the configuration as POLARFERRY__SECTION__KEY. POLARFERRY_LOG sets what is logged, whatever [log] level says, as info or info,polarferry::apply=debug.
 .SH FILES
 .TP
 /etc/polarferry/TASK.toml

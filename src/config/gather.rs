@@ -15,26 +15,29 @@ use super::problem::Findings;
 use super::secret::{self, Origin};
 use super::section::Section;
 use super::{Config, Origins};
-use crate::conn::{self, Endpoint, Tls, TlsMode};
+use crate::conn::{self, Endpoint, Password, Tls, TlsMode};
 use crate::fault::{self, RetrySettings};
 use crate::model::Selection;
 use crate::model::selection::{Glob, NotAGlob};
 use crate::model::task::{Migrate, Name, Task};
 use crate::observe::http;
-use crate::throttle::{Limits, NO_LIMIT};
-use crate::{apply, copy};
+use crate::throttle::{self, Limits, NO_LIMIT};
+use crate::{apply, copy, logging};
 
 /// systemd's name for a service's `StateDirectory=`; several are separated by colons.
 const STATE_DIRECTORY: &str = "STATE_DIRECTORY";
+
+/// Off: the account needs no right to write on the source, and lag is known without it.
+const HEARTBEAT: bool = false;
 
 /// Reads everything, in the order of the example file. `None` when the answer would contain a
 /// placeholder; then `findings` says why.
 pub(super) fn gather(tree: Map<String, Value>, environment: &Environment, findings: &mut Findings) -> Option<Config> {
     let mut root = Section::root(tree, findings);
     let task = root.section("task", |s| task(s, environment));
-    let (source, source_password) = root.section("source", |s| {
+    let (heartbeat, (source, source_password)) = root.section("source", |s| {
         let host = "host = \"…\", the Aurora cluster's writer endpoint";
-        endpoint(s, "source", host, environment)
+        (s.flag("heartbeat", HEARTBEAT), endpoint(s, "source", host, environment))
     });
     let (target, target_password) = root.section("target", |s| {
         let host = "host = \"…\", the PolarDB cluster's primary endpoint";
@@ -49,6 +52,7 @@ pub(super) fn gather(tree: Map<String, Value>, environment: &Environment, findin
     let retry = root.section("retry", retry);
     let throttle = root.section("throttle", throttle);
     let (http, token) = root.section("http", |s| http(s, environment));
+    let log = root.section("log", log);
     root.finish();
     findings.judge_unknown();
     if !findings.problems.is_empty() {
@@ -57,6 +61,7 @@ pub(super) fn gather(tree: Map<String, Value>, environment: &Environment, findin
     Some(Config {
         task: task?,
         source,
+        heartbeat,
         target,
         objects,
         migrate,
@@ -65,6 +70,7 @@ pub(super) fn gather(tree: Map<String, Value>, environment: &Environment, findin
         retry,
         throttle,
         http,
+        log,
         warnings: std::mem::take(&mut findings.warnings),
         origins: Origins { source: source_password, target: target_password, token },
     })
@@ -91,8 +97,10 @@ fn endpoint(section: &mut Section<'_>, end: &str, host_remedy: &str, environment
     let user = section.required("user", "user = \"…\", the account that polarferry logs in with");
     let password = secret::password(section, end, environment);
     let tls = section.section("tls", tls);
-    let endpoint = Endpoint { host, port, user, password: password.secret.unwrap_or_else(|| SecretString::from("")), tls };
-    (endpoint, password.origin)
+    let secret = password.secret.unwrap_or_else(|| SecretString::from(""));
+    let origin = password.origin;
+    let password = password.file.map_or_else(|| secret.clone().into(), |file| Password::of_file(file, secret.clone()));
+    (Endpoint { host, port, user, password, tls }, origin)
 }
 
 /// Both ends on one address would make the task read what it writes.
@@ -187,6 +195,14 @@ fn throttle(section: &mut Section<'_>) -> Limits {
         copy_bytes_per_second: limit("copy_bytes_per_second"),
         stream_rows_per_second: limit("stream_rows_per_second"),
         stream_bytes_per_second: limit("stream_bytes_per_second"),
+        auto: section.flag("auto", throttle::AUTO),
+        auto_threads_running: section.number("auto_threads_running", Some(throttle::AUTO_THREADS_RUNNING), 1..=100_000),
+        auto_commit_milliseconds: section.number(
+            "auto_commit_milliseconds",
+            Some(throttle::AUTO_COMMIT_MILLISECONDS),
+            1..=600_000,
+        ),
+        auto_lag_seconds: section.number("auto_lag_seconds", Some(throttle::AUTO_LAG_SECONDS), 1..=86_400),
     }
 }
 
@@ -202,4 +218,8 @@ fn http(section: &mut Section<'_>, environment: &Environment) -> (http::Settings
     let token = secret::token(section, environment);
     let settings = http::Settings { listen, token: token.secret };
     (settings, token.origin)
+}
+
+fn log(section: &mut Section<'_>) -> logging::Directives {
+    section.parsed("level", logging::REMEDY).unwrap_or_default()
 }

@@ -30,7 +30,7 @@ use crate::fault::RetrySettings;
 use crate::model::{Migrate, Selection, Task};
 use crate::observe::http;
 use crate::throttle::Limits;
-use crate::{apply, copy};
+use crate::{apply, copy, logging};
 use problem::Findings;
 
 /// Everything one task runs with. Its `Debug` shows no secret.
@@ -38,6 +38,8 @@ use problem::Findings;
 pub struct Config {
     pub task: Task,
     pub source: Endpoint,
+    /// Whether a row on the source may be written.
+    pub heartbeat: bool,
     pub target: Endpoint,
     pub objects: Selection,
     pub migrate: Migrate,
@@ -46,6 +48,7 @@ pub struct Config {
     pub retry: RetrySettings,
     pub throttle: Limits,
     pub http: http::Settings,
+    pub log: logging::Directives,
     /// What is allowed and unwise; to be shown to the operator once.
     pub warnings: Vec<String>,
     origins: Origins,
@@ -83,6 +86,14 @@ impl Config {
         let tree = file::read(text, environment, &mut findings);
         let config = tree.and_then(|tree| gather::gather(tree, environment, &mut findings));
         config.ok_or_else(|| Problems { file: file.to_owned(), problems: findings.problems })
+    }
+
+    /// The keys that another configuration has with other values, as `[section] key`, in the order of the file.
+    pub fn differences(&self, other: &Config) -> Vec<String> {
+        let (ours, theirs) = (render::pairs(&self.render()), render::pairs(&other.render()));
+        let changed = |pair: &&(String, String)| !ours.contains(pair);
+        let gone = ours.iter().filter(|(key, _)| theirs.iter().all(|(other, _)| other != key));
+        theirs.iter().filter(changed).chain(gone).map(|(key, _)| key.clone()).collect()
     }
 
     /// The effective configuration as TOML, secrets hidden.

@@ -18,6 +18,7 @@ pub(super) fn render(config: &Config) -> String {
     page.path("state_dir", config.task.state_dir.as_ref());
 
     endpoint(&mut page, "source", &config.source, &config.origins.source);
+    page.plain("heartbeat", config.heartbeat);
     endpoint(&mut page, "target", &config.target, &config.origins.target);
 
     page.section("objects");
@@ -51,11 +52,34 @@ pub(super) fn render(config: &Config) -> String {
     page.plain("copy_bytes_per_second", limits.copy_bytes_per_second);
     page.plain("stream_rows_per_second", limits.stream_rows_per_second);
     page.plain("stream_bytes_per_second", limits.stream_bytes_per_second);
+    page.plain("auto", limits.auto);
+    page.plain("auto_threads_running", limits.auto_threads_running);
+    page.plain("auto_commit_milliseconds", limits.auto_commit_milliseconds);
+    page.plain("auto_lag_seconds", limits.auto_lag_seconds);
 
     page.section("http");
     page.text("listen", config.http.listen);
     page.secret("token", &config.origins.token);
+
+    page.section("log");
+    page.text("level", &config.log);
     page.0
+}
+
+/// The rendered text taken apart: each key, as `[section] key`, with what is said of it.
+pub(super) fn pairs(text: &str) -> Vec<(String, String)> {
+    let mut section = "";
+    let mut pairs = Vec::new();
+    for line in text.lines() {
+        let line = line.trim_start_matches("# ");
+        if line.starts_with('[') {
+            section = line;
+        } else if let Some((key, value)) = line.split_once([' ', ':']) {
+            // A secret is named by where it comes from.
+            pairs.push((format!("{section} {}", key.trim_end_matches("_file")), value.to_owned()));
+        }
+    }
+    pairs
 }
 
 fn endpoint(page: &mut Page, name: &str, endpoint: &Endpoint, password: &Origin) {

@@ -1,16 +1,16 @@
 //! Where secrets come from: a file, a systemd credential, or (discouraged) the configuration itself.
 //!
 //! systemd hands credentials to a service as files in `$CREDENTIALS_DIRECTORY`, readable by that service
-//! alone (systemd.exec(5), "Credentials"); they are fixed when the service starts, so a new password
-//! needs a restart. A secret never appears in a message, in `Debug`, or in `render`.
+//! alone (systemd.exec(5), "Credentials"); they are those of the service's start, so a new one needs a restart, unless a newer
+//! systemd is told to refresh them. A secret never appears in a message, in `Debug`, or in `render`.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 
 use super::environment::Environment;
 use super::section::Section;
+pub(crate) use crate::conn::password::read;
 
 /// systemd's name for the directory that holds a service's credentials.
 const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
@@ -26,6 +26,8 @@ pub(super) enum Origin {
 
 pub(super) struct Found {
     pub secret: Option<SecretString>,
+    /// Where it was read, and may be read again.
+    pub file: Option<PathBuf>,
     pub origin: Origin,
 }
 
@@ -43,7 +45,7 @@ pub(super) fn password(section: &mut Section<'_>, end: &str, environment: &Envir
         let advice = "is written in the configuration; password_file or a systemd credential keeps it from \
                       whoever may read that";
         section.warn("password", advice);
-        return Found { secret: Some(secret), origin: Origin::Inline };
+        return Found { secret: Some(secret), file: None, origin: Origin::Inline };
     }
     let found = stored(section, "password_file", file, &credential, environment);
     if found.origin == Origin::Absent {
@@ -73,7 +75,7 @@ fn stored(section: &mut Section<'_>, key: &str, file: Option<String>, credential
             (Path::new(directory).join(credential), Origin::Credential(credential.to_owned()))
         }
         (None, _) => {
-            return Found { secret: None, origin: Origin::Absent };
+            return Found { secret: None, file: None, origin: Origin::Absent };
         }
     };
     let secret = match read(&path) {
@@ -88,43 +90,5 @@ fn stored(section: &mut Section<'_>, key: &str, file: Option<String>, credential
             None
         }
     };
-    Found { secret, origin }
-}
-
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Unreadable {
-    #[error("{0}")]
-    Io(#[from] io::Error),
-    #[error("is not UTF-8")]
-    NotText,
-    #[error("is empty")]
-    Empty,
-}
-
-impl Unreadable {
-    pub(crate) fn remedy(&self) -> &'static str {
-        match self {
-            Unreadable::Io(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                "let the account that runs polarferry read it, or use a systemd credential"
-            }
-            Unreadable::Io(error) if error.kind() == io::ErrorKind::NotFound => "create the file, or correct the path",
-            Unreadable::Io(_) => "make it a readable file",
-            Unreadable::NotText | Unreadable::Empty => "write the secret into it, as one line of UTF-8",
-        }
-    }
-}
-
-/// Reads a file that holds one secret. Editors and `echo` end it with a newline, which is not part of the secret.
-pub(crate) fn read(path: &Path) -> Result<SecretString, Unreadable> {
-    let mut text = String::from_utf8(std::fs::read(path)?).map_err(|_| Unreadable::NotText)?;
-    if text.ends_with('\n') {
-        text.pop();
-        if text.ends_with('\r') {
-            text.pop();
-        }
-    }
-    if text.is_empty() {
-        return Err(Unreadable::Empty);
-    }
-    Ok(text.into())
+    Found { secret, file: Some(path), origin }
 }

@@ -53,7 +53,7 @@ fn a_minimal_file_is_enough_and_takes_every_default() {
     assert_eq!(config.task.name.as_str(), "orders");
     assert_eq!(Some(config.task.server_id), NonZeroU32::new(4_210_001));
     assert_eq!(config.source.port, 3306);
-    assert_eq!(config.source.password.expose_secret(), "s3cret-source");
+    assert_eq!(config.source.password.now().0.expose_secret(), "s3cret-source");
     assert_eq!(config.source.tls, Default::default());
     assert_eq!(config.migrate, Migrate::default());
     assert_eq!(config.copy, copy::Settings::default());
@@ -104,6 +104,16 @@ fn the_rendered_configuration_loads_to_itself() {
     assert_eq!(once, again);
     assert!(once.contains("connection_window = \"24h\""), "{once}");
     assert!(once.contains("chunk_bytes = \"1536KiB\""), "{once}");
+}
+
+#[test]
+fn what_differs_is_named_by_its_key() {
+    let before = parse(MINIMAL, &[]).unwrap();
+    assert!(before.differences(&before).is_empty());
+    let text = MINIMAL.replace("shop.*", "crm.*") + "[throttle]\ncopy_rows_per_second = 5\n[log]\nlevel = \"debug\"\n";
+    let after = parse(&text, &[("POLARFERRY__SOURCE__TLS__MODE", "required")]);
+    let found = before.differences(&after.unwrap());
+    assert_eq!(found, ["[source] tls", "[objects] include", "[throttle] copy_rows_per_second", "[log] level"]);
 }
 
 #[test]
@@ -324,7 +334,7 @@ fn passwords_come_from_files_and_lose_one_newline() {
     for (bytes, password) in [("pw\n", "pw"), ("pw\r\n", "pw"), (" pw \n\n", " pw \n"), ("pw", "pw")] {
         fs::write(&file, bytes).unwrap();
         let config = load().unwrap();
-        assert_eq!(config.source.password.expose_secret(), password);
+        assert_eq!(config.source.password.now().0.expose_secret(), password);
         assert!(config.render().contains(&format!("password_file = {file:?}")));
     }
     fs::write(&file, "\n").unwrap();
@@ -344,8 +354,8 @@ fn systemd_credentials_and_state_directory_are_found() {
     }
     let systemd = [("CREDENTIALS_DIRECTORY", path), ("STATE_DIRECTORY", "/var/lib/polarferry:/other")];
     let config = Config::parse("orders.toml", MINIMAL, &systemd.into_iter().collect()).unwrap();
-    assert_eq!(config.source.password.expose_secret(), "source_password-value");
-    assert_eq!(config.target.password.expose_secret(), "target_password-value");
+    assert_eq!(config.source.password.now().0.expose_secret(), "source_password-value");
+    assert_eq!(config.target.password.now().0.expose_secret(), "target_password-value");
     assert_eq!(config.http.token.as_ref().unwrap().expose_secret(), "http_token-value");
     assert_eq!(config.task.state_dir.as_deref(), Some(Path::new("/var/lib/polarferry")));
     assert!(config.warnings.is_empty());

@@ -51,7 +51,7 @@ use crate::observe::Observer;
 use crate::overlap::{Overlap, Reach};
 use crate::source;
 use crate::source::facts::{self, Facts};
-use crate::throttle::Limits;
+use crate::throttle::{Limits, Opening};
 use plan::Plan;
 pub use progress::Progress;
 
@@ -109,6 +109,7 @@ pub struct Copying {
     pub epoch: u64,
     pub settings: Settings,
     pub limits: watch::Receiver<Limits>,
+    pub opening: watch::Receiver<Opening>,
     pub paused: watch::Receiver<bool>,
     pub observer: Observer,
     pub progress: Arc<Progress>,
@@ -146,8 +147,8 @@ pub async fn copy(copying: Copying, pending: Vec<Pending>) -> Result<(), Fault> 
     if !refused.is_empty() {
         workers.spawn(snapshot::insist(copying.clone(), refused));
     }
-    for _ in 0..copying.settings.connections {
-        workers.spawn(worker::work(copying.clone(), Arc::clone(&plan), Arc::clone(&turn)));
+    for number in 1..=copying.settings.connections {
+        workers.spawn(worker::work(number, copying.clone(), Arc::clone(&plan), Arc::clone(&turn)));
     }
     while let Some(ended) = workers.join_next().await {
         ended.map_err(|error| Fault::new(Code::Internal, format!("a copy worker ended: {error}")))??;

@@ -74,6 +74,30 @@ impl Copying {
         self.observer.metrics().throttled_seconds.of(Throttled::Copy).inc_by(began.elapsed().as_secs_f64());
     }
 
+    /// Waits as long as the valve asks for after so much work. What opens meanwhile is not waited for.
+    pub(super) async fn make_way(&self, worked: Duration) {
+        let mut opening = self.opening.clone();
+        // A chunk that was itself held back has not worked all the while.
+        let worked = worked.min(self.settings.chunk_target * 2);
+        let began = Instant::now();
+        let mut reason = None;
+        loop {
+            let now = *opening.borrow_and_update();
+            let left = now.wait_after(worked).saturating_sub(began.elapsed());
+            if left.is_zero() {
+                break;
+            }
+            reason = now.reason.or(reason);
+            tokio::select! {
+                () = tokio::time::sleep(left) => {}
+                Ok(()) = opening.changed() => {}
+            }
+        }
+        if let Some(reason) = reason {
+            self.observer.metrics().throttled_seconds.of(Throttled::Auto(reason)).inc_by(began.elapsed().as_secs_f64());
+        }
+    }
+
     /// Rows were read, and are on the target now, by the copy or by the stream.
     pub(super) fn wrote(&self, name: &TableName, rows: u64, bytes: u64) {
         self.observer.metrics().copy_rows.inc_by(rows);

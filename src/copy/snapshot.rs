@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::{Copying, Pending};
+use super::{CONNECTIONS_RANGE, Copying, Pending};
 use crate::conn::Purpose;
 use crate::fault::{Class, Code, Fault};
 use crate::observe::snapshot::{Level, RetryClass, Side, TableState};
@@ -26,11 +26,15 @@ use crate::source::{self, rows};
 use crate::sql::dml::{STATEMENT_BYTES, Shapes};
 use crate::sql::inserts::{Collision, Inserts};
 use crate::sql::{probe, qualified};
-use crate::target;
 use crate::target::chunk::{Fill, Ledger};
+use crate::target::{self, session};
 
 /// In seconds; a server that has a long transaction open on the table is left alone after this.
 const LOCK_PATIENCE: &str = "SET SESSION lock_wait_timeout=2";
+
+/// The name of the session: after those of the workers.
+const SNAPSHOT: usize = session::NAMES - 1;
+const _: () = assert!(SNAPSHOT > *CONNECTIONS_RANGE.end(), "each worker has a name of its own");
 
 /// Between two attempts at the same lock, in which the application's writers are left alone.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -64,6 +68,7 @@ pub async fn copy(copying: &Copying, pending: &Pending) -> Result<bool, Fault> {
     let table = &pending.table;
     copying.entered(&table.name, TableState::Copying);
     let mut target = target::connect(&copying.target, Purpose::Rows).await?;
+    session::mark(&mut target, &copying.task, SNAPSHOT).await?;
     let mut ledger = Ledger { conn: &mut target, task: &copying.task, epoch: copying.epoch, table: &table.name };
     ledger.restarted().await?;
 

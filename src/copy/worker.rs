@@ -21,8 +21,8 @@ use crate::sql::dml::{STATEMENT_BYTES, Shapes};
 use crate::sql::inserts::{Collision, Inserts};
 use crate::sql::probe;
 use crate::sql::statement::Statement;
-use crate::target;
 use crate::target::chunk::{Fill, Ledger, Line};
+use crate::target::{self, session};
 
 /// A transaction that another one forced back is tried again at once; more often than this, something else is wrong.
 const ATTEMPTS: u32 = 10;
@@ -37,13 +37,14 @@ struct Sessions {
     documents: HashMap<TableName, Documents>,
 }
 
-/// Copies chunks until every table is finished.
-pub async fn work(copying: Copying, plan: Arc<Plan>, turn: Arc<Notify>) -> Result<(), Fault> {
+/// Copies chunks until every table is finished; `number` tells the workers apart.
+pub async fn work(number: usize, copying: Copying, plan: Arc<Plan>, turn: Arc<Notify>) -> Result<(), Fault> {
     let mut sessions = Sessions {
         source: source::connect_to(&copying.source, Purpose::Rows, &copying.facts.uuid).await?,
         target: target::connect(&copying.target, Purpose::Rows).await?,
         documents: HashMap::new(),
     };
+    session::mark(&mut sessions.target, &copying.task, number).await?;
     loop {
         let changed = turn.notified();
         let index = match plan.turn() {
@@ -74,6 +75,7 @@ pub async fn work(copying: Copying, plan: Arc<Plan>, turn: Arc<Notify>) -> Resul
                     let (rows, bytes) = chunk(&copying, &pending, Some(&range), &mut sessions).await?;
                     copying.progress.make();
                     plan.took(index, rows, bytes, began.elapsed());
+                    copying.make_way(began.elapsed()).await;
                 }
                 index
             }

@@ -6,11 +6,34 @@
 //!
 //! The comparison takes the same time for every wrong token of the right length, so that a token
 //! cannot be guessed byte by byte from answer times. Its length is not a secret.
+//!
+//! The token may be replaced while we run, when it was or may have been seen by others.
+
+use std::sync::{Arc, Mutex, PoisonError};
 
 use hyper::HeaderMap;
 use hyper::header::AUTHORIZATION;
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
+
+/// The token of the daemon, if it has one. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub struct Token(Arc<Mutex<Option<SecretString>>>);
+
+impl Token {
+    pub fn new(token: Option<SecretString>) -> Token {
+        Token(Arc::new(Mutex::new(token)))
+    }
+
+    /// From now on this one is wanted.
+    pub fn replace(&self, token: Option<SecretString>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = token;
+    }
+
+    pub(super) fn authorise(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        authorise(self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref(), headers)
+    }
+}
 
 /// Why a change was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +44,7 @@ pub(super) enum Refusal {
 }
 
 /// Compares the shown token with the configured one. An empty configured token is none.
-pub(super) fn authorise(configured: Option<&SecretString>, headers: &HeaderMap) -> Result<(), Refusal> {
+fn authorise(configured: Option<&SecretString>, headers: &HeaderMap) -> Result<(), Refusal> {
     let token = configured.map(SecretString::expose_secret).filter(|token| !token.is_empty()).ok_or(Refusal::NotConfigured)?;
     let header = headers.get(AUTHORIZATION).ok_or(Refusal::Missing)?;
     let shown = bearer(header.as_bytes()).ok_or(Refusal::Missing)?;
@@ -57,6 +80,16 @@ mod tests {
             assert_eq!(check(&shown(missing)), Err(Refusal::Missing), "{missing}");
         }
         assert_eq!(check(&HeaderMap::new()), Err(Refusal::Missing));
+    }
+
+    #[test]
+    fn a_token_that_was_replaced_passes_no_more() {
+        let token = Token::new(Some(SecretString::from("old")));
+        let other = token.clone();
+        assert_eq!(token.authorise(&shown("Bearer old")), Ok(()));
+        other.replace(Some(SecretString::from("new")));
+        assert_eq!(token.authorise(&shown("Bearer old")), Err(Refusal::Wrong));
+        assert_eq!(token.authorise(&shown("Bearer new")), Ok(()));
     }
 
     #[test]

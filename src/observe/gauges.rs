@@ -76,6 +76,11 @@ fn labelled(snapshot: &Snapshot) -> Vec<Family> {
             "Estimated time until the copy is done; absent while no rate is known.",
             snapshot.copy.eta_seconds,
         ),
+        single(
+            "copy_share",
+            "Share of its time that the copy works: 1 at full pace, less while throttle.auto slows it down.",
+            Some(snapshot.copy_opening.share),
+        ),
         family(
             "failed",
             "1 for the error that the task stopped with, until the process has ended; absent while nothing is wrong.",

@@ -25,6 +25,7 @@ use prometheus::{
 
 use super::gauges;
 use super::snapshot::{RetryClass, Side, Snapshot};
+use crate::throttle::Reason;
 
 /// Prometheus' media type for what [`Metrics::render`] writes.
 pub const TEXT_FORMAT: &str = prometheus::TEXT_FORMAT;
@@ -65,13 +66,34 @@ pub enum Op {
 }
 label!(Op, "op", { Insert => "insert", Update => "update", Delete => "delete" });
 
-/// Which pace made a stage wait.
+/// What made a stage wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Throttled {
+    /// A limit, and the copy.
     Copy,
+    /// A limit, and the stream.
     Stream,
+    /// The valve: only the copy waits for it.
+    Auto(Reason),
 }
-label!(Throttled, "phase", { Copy => "copy", Stream => "stream" });
+
+impl Throttled {
+    const ALL: [Throttled; 5] = [
+        Throttled::Copy,
+        Throttled::Stream,
+        Throttled::Auto(Reason::Threads),
+        Throttled::Auto(Reason::Commit),
+        Throttled::Auto(Reason::Lag),
+    ];
+
+    const fn labels(self) -> [&'static str; 2] {
+        match self {
+            Throttled::Copy => ["copy", "limit"],
+            Throttled::Stream => ["stream", "limit"],
+            Throttled::Auto(reason) => ["copy", reason.as_str()],
+        }
+    }
+}
 
 /// What became of a DDL statement of the source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,6 +172,16 @@ impl RetryCounts {
     }
 }
 
+/// Time waited by who waited and why.
+#[derive(Clone)]
+pub struct ThrottledSeconds(GenericCounterVec<AtomicF64>);
+
+impl ThrottledSeconds {
+    pub fn of(&self, what: Throttled) -> GenericCounter<AtomicF64> {
+        self.0.with_label_values(&what.labels())
+    }
+}
+
 /// Every counter and histogram of the process. Clones share the same numbers.
 #[derive(Clone)]
 pub struct Metrics {
@@ -163,7 +195,7 @@ pub struct Metrics {
     pub copy_rows: IntCounter,
     pub copy_bytes: IntCounter,
     pub retries: RetryCounts,
-    pub throttled_seconds: Closed<Throttled, AtomicF64>,
+    pub throttled_seconds: ThrottledSeconds,
     pub verify_rows: IntCounter,
     pub ddl: Closed<DdlOutcome, AtomicU64>,
     pub skipped_transactions: IntCounter,
@@ -221,11 +253,7 @@ impl Metrics {
             copy_rows: counter(r, "polarferry_copy_rows_total", "Rows copied in full load."),
             copy_bytes: counter(r, "polarferry_copy_bytes_total", "Bytes of row values copied in full load."),
             retries: retries(r),
-            throttled_seconds: Closed::new(
-                r,
-                "polarferry_throttled_seconds_total",
-                "Time spent waiting for the configured pace, by what was held back.",
-            ),
+            throttled_seconds: throttled(r),
             verify_rows: counter(r, "polarferry_verify_rows_total", "Rows compared between source and target."),
             ddl: Closed::new(r, "polarferry_ddl_total", "DDL statements met in the stream, by what became of them."),
             skipped_transactions: counter(
@@ -278,6 +306,19 @@ fn retries(registry: &Registry) -> RetryCounts {
         }
     }
     counts
+}
+
+fn throttled(registry: &Registry) -> ThrottledSeconds {
+    let options = Opts::new(
+        "polarferry_throttled_seconds_total",
+        "Time that connections of copy or stream waited for the configured pace, by what was held back and why.",
+    );
+    let family = GenericCounterVec::new(options, &["phase", "reason"]).expect(VALID);
+    let seconds = ThrottledSeconds(registered(registry, family));
+    for what in Throttled::ALL {
+        seconds.of(what);
+    }
+    seconds
 }
 
 #[cfg(test)]
@@ -334,8 +375,9 @@ mod tests {
             r#"polarferry_retries_total{class="other",side="source"} 0"#,
             r#"polarferry_retries_total{class="connection",side="target"} 0"#,
             r#"polarferry_retries_total{class="other",side="target"} 0"#,
-            r#"polarferry_throttled_seconds_total{phase="copy"} 0"#,
-            r#"polarferry_throttled_seconds_total{phase="stream"} 0"#,
+            r#"polarferry_throttled_seconds_total{phase="copy",reason="limit"} 0"#,
+            r#"polarferry_throttled_seconds_total{phase="copy",reason="threads"} 0"#,
+            r#"polarferry_throttled_seconds_total{phase="stream",reason="limit"} 0"#,
             r#"polarferry_ddl_total{outcome="applied"} 0"#,
             r#"polarferry_ddl_total{outcome="recovered"} 0"#,
             r#"polarferry_apply_seconds_total{stage="read"} 0"#,

@@ -43,6 +43,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 pub use crate::throttle::{Limits, LimitsPatch};
+pub use access::Token;
 pub use metrics::Metrics;
 pub use routes::{Control, Routes};
 pub use snapshot::{Level, Snapshot};

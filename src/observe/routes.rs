@@ -20,12 +20,11 @@ use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Bytes};
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
-use secrecy::SecretString;
 use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-use super::access::{self, Refusal};
+use super::access::{Refusal, Token};
 use super::snapshot::{Failure, Snapshot};
 use super::{LimitsPatch, Observer, Verdict, metrics};
 
@@ -62,7 +61,7 @@ pub struct Routes {
     /// Judges a snapshot. Runs on the HTTP thread at each scrape: it looks and does not wait.
     pub verdict: Arc<dyn Fn(&Snapshot) -> Verdict + Send + Sync>,
     /// Without a token every change is refused.
-    pub token: Option<SecretString>,
+    pub token: Token,
     /// Bounded; when it is full a change is answered with 503 and not queued.
     pub control: mpsc::Sender<Control>,
 }
@@ -227,12 +226,12 @@ where
 }
 
 fn permitted(routes: &Routes, headers: &HeaderMap) -> Result<(), Refused> {
-    access::authorise(routes.token.as_ref(), headers).map_err(|why| match why {
+    routes.token.authorise(headers).map_err(|why| match why {
         Refusal::NotConfigured => Refused::new(
             StatusCode::FORBIDDEN,
             "no_token_configured",
             "requests that change anything are refused, because no token is configured",
-            "set [http] token_file in the configuration and restart the daemon",
+            "set [http] token_file in the configuration and reload the daemon",
         ),
         Refusal::Wrong => Refused::new(
             StatusCode::FORBIDDEN,

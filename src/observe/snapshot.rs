@@ -23,7 +23,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use crate::model::Phase;
-use crate::throttle::Limits;
+use crate::throttle::{Limits, Opening};
 
 /// How many events are kept: some minutes of a restless night, and one screen of the page.
 pub const EVENTS_KEPT: usize = 50;
@@ -67,6 +67,10 @@ pub struct Snapshot {
     pub retries: Retries,
     pub error: Option<Failure>,
     pub throttle: Limits,
+    /// How far `throttle.auto` lets the copy through, and why not further.
+    pub copy_opening: Opening,
+    /// Other tasks that keep their state on the same target.
+    pub neighbours: Vec<String>,
     /// Rows known to differ between source and target.
     pub drift: u64,
     /// When a verification last finished; `None` means that drift has never been looked for.
@@ -354,6 +358,10 @@ mod tests {
             "/throttle/copy_bytes_per_second",
             "/throttle/stream_rows_per_second",
             "/throttle/stream_bytes_per_second",
+            "/throttle/auto",
+            "/copy_opening/share",
+            "/copy_opening/reason",
+            "/neighbours",
             "/events",
             "/drift",
         ] {

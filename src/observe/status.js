@@ -25,6 +25,8 @@ const LIMITS = [
   ["stream_bytes_per_second", "Stream", null],
 ];
 
+const REASONS = { threads: "the source is busy", commit: "the target commits slowly", lag: "the stream is behind" };
+
 const narrow = window.matchMedia("(max-width: 720px)");
 const byId = (id) => document.getElementById(id);
 const history = [];            // {at, lag, read, copy, stream}; at in seconds of performance.now()
@@ -266,6 +268,7 @@ function drawFacts(s) {
   facts("positions", rows);
 
   const verified = isKnown(s.verified_at) ? `verified ${clock(s.verified_at)}` : "not verified yet";
+  const others = s.neighbours ?? [];
   facts("totals", [
     ["Transactions", count(s.stream.transactions)],
     ["Rows inserted", count(s.stream.rows_inserted)],
@@ -273,11 +276,17 @@ function drawFacts(s) {
     ["Rows deleted", count(s.stream.rows_deleted)],
     ["Retries, source", count(s.retries.source)],
     ["Retries, target", count(s.retries.target)],
+    ...(others.length ? [["Beside, on the target", others.join(", ")]] : []),
     ["Rows that differ", s.drift > 0 || isKnown(s.verified_at) ? `${count(s.drift)}, ${verified}` : verified],
   ]);
+  const opening = s.copy_opening ?? { share: 1 };
   const limits = LIMITS.filter(([key]) => s.throttle[key] > 0)
     .map(([key, term, unit]) => [term, unit ? count(s.throttle[key]) + unit : `${bytes(s.throttle[key])}/s`]);
+  if (s.throttle.auto) {
+    limits.push(["Copy makes way", opening.share < 1 ? `works ${Math.round(opening.share * 100)} %: ${REASONS[opening.reason] ?? opening.reason}` : "not now"]);
+  }
   facts("limits", limits.length ? limits : [["Copy and stream", "no limit"]]);
+  setText(byId("pause"), s.paused ? "Resume" : "Pause");
 }
 
 function drawEvents(s) {
@@ -297,10 +306,11 @@ function drawVerdict(answer) {
   const create = () => make("li", "", make("span", "sign"), make("span", "name"), make("span", "detail"));
   // What keeps it from GO comes first.
   const checks = answer ? [...answer.checks].sort((a, b) => Number(a.ok) - Number(b.ok)) : [];
+  for (const note of answer?.notes ?? []) checks.push({ ...note, ok: null });
   fill(byId("checks"), checks, create, (item, check) => {
-    item.className = check.ok ? "ok" : "";
-    setText(item.children[0], check.ok ? "✓" : "✕");
-    item.children[0].setAttribute("aria-label", check.ok ? "ok" : "not ok");
+    item.className = check.ok === null ? "note" : check.ok ? "ok" : "";
+    setText(item.children[0], check.ok === null ? "i" : check.ok ? "✓" : "✕");
+    item.children[0].setAttribute("aria-label", check.ok === null ? "to be known" : check.ok ? "ok" : "not ok");
     setText(item.children[1], check.name);
     setText(item.children[2], check.detail);
   });
@@ -491,6 +501,31 @@ async function pollVerdict() {
   setTimeout(pollVerdict, VERDICT_MS);
 }
 
+/** Asks for a change. It is taken, not done, when the daemon answers; whether it is done shows above. */
+async function command(path, body) {
+  const said = byId("said");
+  const token = byId("token").value;
+  if (!token) return setText(said, "A change needs the token.");
+  try {
+    const answer = await fetch(path, {
+      method: "POST",
+      headers: { Authorization: `Bearer ${token}` },
+      body: body && JSON.stringify(body),
+      signal: AbortSignal.timeout(ANSWER_MS),
+    });
+    const words = await answer.json();
+    setText(said, answer.ok ? `Taken: ${path}.` : `Refused: ${words.error.message}; ${words.error.remedy}.`);
+  } catch (error) {
+    setText(said, `No answer: ${error.message}.`);
+  }
+}
+
+byId("pause").addEventListener("click", () => command(latest?.paused ? "resume" : "pause"));
+byId("set-limit").addEventListener("click", () => {
+  const key = byId("limit").value, value = byId("limit-value").valueAsNumber;
+  if (!Number.isInteger(value) || value < 0) return setText(byId("said"), "A limit is a whole number; 0 is none.");
+  command("throttle", { [key]: key === "auto" ? value > 0 : value });
+});
 byId("filter").addEventListener("input", () => latest && drawTables(latest));
 byId("chips").addEventListener("click", (event) => {
   const chip = event.target.closest("button");

@@ -10,6 +10,16 @@ use serde::{Deserialize, Serialize};
 pub struct Verdict {
     verdict: Answer,
     checks: Vec<Check>,
+    /// What an operator should know and no program can decide.
+    #[serde(default)]
+    notes: Vec<Note>,
+}
+
+/// Something to be known before the application moves, in one sentence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    pub name: String,
+    pub detail: String,
 }
 
 /// One gate: whether it is open, and the evidence in one sentence.
@@ -34,7 +44,17 @@ impl Verdict {
     pub fn of(checks: Vec<Check>) -> Verdict {
         let go = !checks.is_empty() && checks.iter().all(|check| check.ok);
         let verdict = if go { Answer::Go } else { Answer::NoGo };
-        Verdict { verdict, checks }
+        Verdict { verdict, checks, notes: Vec::new() }
+    }
+
+    /// With one more thing to be known.
+    pub fn note(mut self, name: impl Into<String>, detail: impl Into<String>) -> Verdict {
+        self.notes.push(Note { name: name.into(), detail: detail.into() });
+        self
+    }
+
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
     }
 
     pub fn is_go(&self) -> bool {

@@ -160,7 +160,7 @@ async fn on_target(from: &mut Source, to: &mut Target, wish: &Wish<'_>, items: &
         items.push(Item::pass("target.tables", "the task is being resumed"));
         return Ok(());
     }
-    let carried: Vec<String> = target::state::of_others(&mut to.conn, wish.task)
+    let carried: Vec<String> = target::state::carried_by_others(&mut to.conn, wish.task)
         .await?
         .into_iter()
         // One that was dropped for a new task is carried no more.

@@ -29,6 +29,7 @@ mod burials;
 mod lines;
 mod recall;
 mod start;
+mod tide;
 mod voyage;
 mod watch;
 
@@ -39,13 +40,13 @@ use tokio::sync::{mpsc, watch as channel};
 use tokio_util::sync::CancellationToken;
 
 use crate::conn::Endpoint;
-use crate::fault::{Backoff, Class, Fault, Retry, RetrySettings};
+use crate::fault::{Backoff, Class, Code, Fault, Retry, RetrySettings};
 use crate::model::phase::Phase;
 use crate::model::selection::Selection;
 use crate::model::task::Migrate;
 use crate::observe::snapshot::{Failure, Level, RetryClass, Side as ShownSide, Snapshot, unix_now};
 use crate::observe::{Control, Observer, snapshot};
-use crate::throttle::Limits;
+use crate::throttle::{Limits, Opening};
 use crate::{apply, copy, fault};
 
 /// Everything a task needs to know.
@@ -61,6 +62,8 @@ pub struct Charter {
     pub apply: apply::Settings,
     pub retry: RetrySettings,
     pub limits: Limits,
+    /// Whether a row on the source may be written.
+    pub heartbeat: bool,
 }
 
 /// What the operator asks of a running task, by signal.
@@ -76,6 +79,7 @@ pub enum Order {
 struct Knobs {
     phase: channel::Sender<Phase>,
     limits: channel::Sender<Limits>,
+    opening: channel::Sender<Opening>,
     paused: channel::Sender<bool>,
 }
 
@@ -119,6 +123,7 @@ impl Replicator {
         let knobs = Knobs {
             phase: channel::Sender::new(Phase::Precheck),
             limits: channel::Sender::new(charter.limits),
+            opening: channel::Sender::new(Opening::default()),
             paused: channel::Sender::new(false),
         };
         let (source, target, limits) = (charter.source.address(), charter.target.address(), charter.limits);
@@ -218,6 +223,7 @@ impl Replicator {
         while !self.stop.is_cancelled() {
             let began = Instant::now();
             let Err(fault) = self.attempt(&mut epoch).await else { return Ok(()) };
+            let fault = self.taken_over(fault, epoch).await;
             let caught_up = self.caught_up();
             self.observer.update(Snapshot::forget_measures);
             let Some(class) = fault.code.class() else { return Err(fault) };
@@ -230,6 +236,15 @@ impl Replicator {
             self.wait_after(fault, class, &mut patience).await?;
         }
         Ok(())
+    }
+
+    /// The other replica with our number may be another instance of this very task, and the source notices it before the target does.
+    async fn taken_over(&self, fault: Fault, epoch: Option<u64>) -> Fault {
+        let (Code::ServerIdInUse, Some(epoch)) = (fault.code, epoch) else { return fault };
+        match watch::still_ours(&self.charter.target, &self.charter.task, epoch).await {
+            Err(taken) if taken.code == Code::Fenced => taken,
+            Ok(()) | Err(_) => fault,
+        }
     }
 
     /// What has become durable: batches, and pieces of the copy that need not be copied again.

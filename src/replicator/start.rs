@@ -7,6 +7,7 @@ use crate::fault::{Fault, Side};
 use crate::model::phase::Phase;
 use crate::model::position::Position;
 use crate::model::table::TableName;
+use crate::observe::snapshot::Level;
 use crate::precheck::{self, Outcome, Wish};
 use crate::source::{self, catalog, facts};
 use crate::{schema, target};
@@ -31,6 +32,7 @@ pub async fn take(replicator: &Replicator) -> Result<u64, Fault> {
         return Err(fault);
     }
     target::state::create(&mut conn).await?;
+    target::session::end_others(&mut conn, &charter.task).await?;
     let checkpoint = match target::state::take_over(&mut conn, &charter.task).await? {
         Some(checkpoint) => {
             tracing::info!(position = %checkpoint.position, epoch = checkpoint.epoch, "resuming");
@@ -39,7 +41,25 @@ pub async fn take(replicator: &Replicator) -> Result<u64, Fault> {
         }
         None => begin(replicator, &mut conn).await?,
     };
+    neighbours(replicator, target::state::others(&mut conn, &charter.task).await?);
     Ok(checkpoint.epoch)
+}
+
+/// Tasks that share a target share its capacity, and each has retry windows of its own: so each says whom it shares with. Tables that
+/// two tasks write are somebody's mistake.
+fn neighbours(replicator: &Replicator, others: Vec<(String, u64)>) {
+    let names: Vec<String> = others.iter().map(|(name, _)| name.clone()).collect();
+    if !names.is_empty() {
+        let detail = format!("other tasks keep their state on this target, too: {}", names.join(", "));
+        tracing::info!("{detail}");
+        replicator.observer.event(Level::Info, detail);
+    }
+    for (name, tables) in others.iter().filter(|(_, tables)| *tables > 0) {
+        let detail = format!("the task {name} carries {tables} tables that this one carries, too: exclude them in one of both");
+        tracing::warn!("{detail}");
+        replicator.observer.event(Level::Warn, detail);
+    }
+    replicator.observer.update(|snapshot| snapshot.neighbours = names);
 }
 
 /// A new task: position first, then the schema, then the checkpoint.

@@ -9,7 +9,8 @@ use tokio::sync::{Semaphore, mpsc, watch as channel};
 use tokio::task::JoinSet;
 
 use super::lines::{self, Sequel};
-use super::{Charter, Replicator, burials, recall, watch};
+use super::tide::Tide;
+use super::{Replicator, burials, recall, watch};
 use crate::apply::{self, Merger, Writing};
 use crate::checkpoint::Checkpoint;
 use crate::conn::Purpose;
@@ -108,6 +109,9 @@ impl Voyage {
                 let proving = burials::prove(burials_of(replicator, &chart));
                 crew.spawn(async move { (Hand::Watch, proving.await) });
             }
+            if reach.is_none() {
+                keep_watch(replicator, &chart, epoch, &mut crew);
+            }
             let work = copy::copy(copying_of(replicator, &chart, epoch, reach), chart.pending.clone());
             crew.spawn(async move { (Hand::Copy, work.await) });
         } else if reach.is_none() {
@@ -125,12 +129,18 @@ impl Voyage {
             };
             let (hand, outcome) = ended.map_err(|error| Fault::new(Code::Internal, format!("a task ended: {error}")))?;
             writing &= !matches!(hand, Hand::Writer);
+            tracing::debug!(?hand, ?outcome, "a task of the lane has ended");
             if let (Hand::Pump, Err(fault)) = (hand, &outcome) {
+                tracing::warn!(
+                    code = fault.code.as_str(),
+                    cause = fault.detail,
+                    "the stream has ended; what it has brought is written first"
+                );
                 // Those that ended may be told of in any order: the writer, which ends after the pump, before it.
                 if writing {
                     drain(crew).await;
                 }
-                return Err(blame(charter, epoch, fault.clone()).await);
+                return Err(fault.clone());
             }
             outcome?;
             match hand {
@@ -144,19 +154,21 @@ impl Voyage {
     }
 }
 
-/// Two instances of one task share a `server_id`: the source ends the stream of the former one when the other begins its own, which is
-/// after it has taken the task over. That is no mistake in a configuration.
-async fn blame(charter: &Charter, epoch: u64, fault: Fault) -> Fault {
-    if fault.code != Code::ServerIdInUse {
-        return fault;
-    }
-    let asked = async {
-        let mut conn = target::connect(&charter.target, Purpose::Rows).await?;
-        target::state::still_ours(&mut conn, &charter.task, epoch).await
-    };
-    match asked.await {
-        Err(fenced) if fenced.code == Code::Fenced => fenced,
-        Ok(()) | Err(_) => fault,
+/// A copy without a stream has no watch: somebody else asks both ends whether they are there.
+fn keep_watch(replicator: &Replicator, chart: &Chart, epoch: u64, crew: &mut JoinSet<(Hand, Result<(), Fault>)>) {
+    let charter = &replicator.charter;
+    let guarding = watch::guard(charter.target.clone(), charter.task.clone(), epoch);
+    let (source, facts) = (charter.source.clone(), Arc::clone(&chart.facts));
+    let pulse = watch::pulse(source, facts, replicator.observer.clone(), tide_of(replicator));
+    crew.spawn(async move { (Hand::Guard, guarding.await) });
+    crew.spawn(async move { (Hand::Watch, pulse.await) });
+}
+
+fn tide_of(replicator: &Replicator) -> Tide {
+    Tide {
+        limits: replicator.knobs.limits.subscribe(),
+        opening: replicator.knobs.opening.clone(),
+        ours: replicator.charter.copy.connections as u64 + 2,
     }
 }
 
@@ -165,6 +177,7 @@ async fn blame(charter: &Charter, epoch: u64, fault: Fault) -> Fault {
 async fn drain(mut crew: JoinSet<(Hand, Result<(), Fault>)>) {
     let writer = async {
         while let Some(ended) = crew.join_next().await {
+            tracing::debug!(?ended, "and after it");
             if matches!(ended, Ok((Hand::Writer, _)) | Ok((_, Err(_))) | Err(_)) {
                 return;
             }
@@ -205,6 +218,7 @@ fn copying_of(replicator: &Replicator, chart: &Chart, epoch: u64, reach: Option<
         epoch,
         settings: charter.copy.clone(),
         limits: replicator.knobs.limits.subscribe(),
+        opening: replicator.knobs.opening.subscribe(),
         paused: replicator.knobs.paused.subscribe(),
         observer: replicator.observer.clone(),
         progress: Arc::clone(&replicator.progress),
@@ -263,6 +277,8 @@ async fn set_up_lane(
         reach: reach.clone(),
         observer,
         phases,
+        tide: tide_of(replicator),
+        heartbeat: charter.heartbeat.then(|| charter.task.clone()),
     });
     let guarding = watch::guard(charter.target.clone(), charter.task.clone(), checkpoint.epoch);
     crew.spawn(async move { (Hand::Pump, pump.await) });

@@ -22,13 +22,15 @@ use crate::overlap::{Overlap, Overlaps, Reach, Reached, Stage, passed};
 use crate::source;
 use crate::source::facts::{self, Facts};
 use crate::source::fence::SETTLE;
+use crate::source::heartbeat::Heartbeat;
 use crate::target;
 
+use super::tide::{Commits, Tide};
 use super::voyage::shown;
 
 const PERIOD: Duration = Duration::from_secs(1);
-/// A target that answers nothing for so long is given up, and connected to again: perhaps somewhere else.
-const ANSWER: Duration = Duration::from_secs(60);
+/// A server that answers nothing for so long is given up, and connected to again: perhaps somewhere else.
+const ANSWER: Duration = Duration::from_secs(30);
 /// Positions written down; older ones are thinned out, which rounds a long lag up by at most its age's share.
 const SAMPLES: usize = 3600;
 
@@ -40,6 +42,9 @@ pub struct Watch {
     pub reach: Reach,
     pub observer: Observer,
     pub phases: mpsc::Sender<Phase>,
+    pub tide: Tide,
+    /// The task's name, when it has a heartbeat on the source.
+    pub heartbeat: Option<String>,
 }
 
 /// Positions of the source that have not been reached, oldest first.
@@ -106,18 +111,56 @@ pub(super) fn every(period: Duration) -> Interval {
 /// Asks the target, once a second, whether the task is still ours: an idle task writes nothing, and would not notice otherwise that
 /// it was replaced. A task of its own, so that a target that hangs does not keep the watch from saying so.
 pub async fn guard(target: Endpoint, task: String, epoch: u64) -> Result<(), Fault> {
-    let mut conn = answered(ANSWER, target::connect(&target, Purpose::Rows)).await?;
+    let mut conn = answered(Side::Target, ANSWER, target::connect(&target, Purpose::Rows)).await?;
     let mut tick = every(PERIOD);
     loop {
         tick.tick().await;
-        answered(ANSWER, target::state::still_ours(&mut conn, &task, epoch)).await?;
+        answered(Side::Target, ANSWER, target::state::still_ours(&mut conn, &task, epoch)).await?;
     }
 }
 
+/// Asks the target once whether the task is still ours.
+pub async fn still_ours(target: &Endpoint, task: &str, epoch: u64) -> Result<(), Fault> {
+    let mut conn = answered(Side::Target, ANSWER, target::connect(target, Purpose::Rows)).await?;
+    answered(Side::Target, ANSWER, target::state::still_ours(&mut conn, task, epoch)).await
+}
+
 /// The answer to a question that takes no time, or the end of a connection that no longer gives one.
-async fn answered<T>(within: Duration, question: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
-    let silent = || Fault::new(Code::ConnectionLost(Side::Target), format!("no answer within {within:?}"));
+async fn answered<T>(side: Side, within: Duration, question: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    let silent = || Fault::new(Code::ConnectionLost(side), format!("no answer within {within:?}"));
     tokio::time::timeout(within, question).await.unwrap_or_else(|_| Err(silent()))
+}
+
+/// How long the copy still takes, at the pace of now.
+fn reckon_eta(snapshot: &mut Snapshot) {
+    let left: u64 = snapshot
+        .tables
+        .iter()
+        .filter(|table| matches!(table.state, TableState::Pending | TableState::Copying))
+        .map(|table| table.rows_estimated.saturating_sub(table.rows_copied))
+        .sum();
+    let pace = snapshot.copy.rows_per_second;
+    snapshot.copy.eta_seconds = (pace > 0.0).then(|| left as f64 / pace);
+}
+
+/// The watch of a copy without a stream: asks the source once a second whether it is there, and says how fast the copy is.
+pub async fn pulse(source: Endpoint, facts: Arc<Facts>, observer: Observer, tide: Tide) -> Result<(), Fault> {
+    let mut conn = source::connect_to(&source, Purpose::Rows, &facts.uuid).await?;
+    let mut tick = every(PERIOD);
+    let mut before = (Instant::now(), Counts::of(&observer.snapshot()));
+    loop {
+        tick.tick().await;
+        answered(Side::Source, ANSWER, source::run(&mut conn, "DO 0")).await?;
+        let now = (Instant::now(), Counts::of(&observer.snapshot()));
+        let seconds = (now.0 - before.0).as_secs_f64().max(0.001);
+        observer.update(|snapshot| {
+            snapshot.copy.rows_per_second = now.1.copied.saturating_sub(before.1.copied) as f64 / seconds;
+            reckon_eta(snapshot);
+        });
+        before = now;
+        // There are no commits of a stream, and no lag.
+        tide.look(&mut conn, (Commits::default(), Commits::default()), None, &observer).await?;
+    }
 }
 
 /// Watches until the source cannot be asked any more.
@@ -126,9 +169,14 @@ pub async fn watch(watch: Watch) -> Result<(), Fault> {
     let mut tick = every(PERIOD);
     let (mut to_read, mut to_apply) = (Milestones::default(), Milestones::default());
     let mut before = (Instant::now(), Counts::of(&watch.observer.snapshot()));
+    let mut commits = Commits::of(&watch.observer);
+    let mut heartbeat = Heartbeat::default();
     loop {
         tick.tick().await;
-        let position = facts::position(&watch.facts, &mut conn).await?;
+        if let Some(task) = &watch.heartbeat {
+            answered(Side::Source, ANSWER, heartbeat.beat(&mut conn, task, Instant::now())).await?;
+        }
+        let position = answered(Side::Source, ANSWER, facts::position(&watch.facts, &mut conn)).await?;
         let now = Instant::now();
         let Reached { read, backlog, applied } = watch.reach.look();
         to_read.note(now, position.file.clone());
@@ -159,16 +207,12 @@ pub async fn watch(watch: Watch) -> Result<(), Fault> {
             snapshot.stream.transactions_per_second = rate(counts.transactions, before.1.transactions);
             snapshot.stream.rows_per_second = rate(counts.rows, before.1.rows);
             snapshot.copy.rows_per_second = rate(counts.copied, before.1.copied);
-            let left: u64 = snapshot
-                .tables
-                .iter()
-                .filter(|table| matches!(table.state, TableState::Pending | TableState::Copying))
-                .map(|table| table.rows_estimated.saturating_sub(table.rows_copied))
-                .sum();
-            snapshot.copy.eta_seconds =
-                (snapshot.copy.rows_per_second > 0.0).then(|| left as f64 / snapshot.copy.rows_per_second);
+            reckon_eta(snapshot);
         });
         before = (now, counts);
+        let committed = Commits::of(&watch.observer);
+        watch.tide.look(&mut conn, (commits, committed), lag, &watch.observer).await?;
+        commits = committed;
         watch.forget_burials(&mut conn).await?;
         let phase = if complete { Phase::Stream } else { Phase::Copy };
         // Full only when the conductor is behind: the next look says it again.
@@ -259,9 +303,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_target_that_answers_nothing_is_a_lost_connection() {
-        let fault = answered(Duration::from_millis(1), std::future::pending::<Result<(), Fault>>()).await.expect_err("no answer");
-        assert_eq!(fault.code, Code::ConnectionLost(Side::Target));
+    async fn a_server_that_answers_nothing_is_a_lost_connection() {
+        for side in [Side::Source, Side::Target] {
+            let never = std::future::pending::<Result<(), Fault>>();
+            let fault = answered(side, Duration::from_millis(1), never).await.expect_err("no answer");
+            assert_eq!(fault.code, Code::ConnectionLost(side));
+        }
     }
 
     #[test]

@@ -35,6 +35,8 @@ use crate::model::xid::XaEnd;
 
 /// The source sends a sign of life this often when nothing happens.
 pub const HEARTBEAT: Duration = Duration::from_secs(5);
+/// A source that is silent for two of them is gone, whatever the connection says: its host may have vanished without a word.
+const SILENCE: Duration = HEARTBEAT.saturating_mul(2);
 /// Events of this flag may be skipped by who does not know them (LOG_EVENT_IGNORABLE_F).
 const IGNORABLE: u16 = 0x80;
 /// LOG_EVENT_ARTIFICIAL_F: made up for us, not in the file.
@@ -143,9 +145,9 @@ impl Reader {
     /// The next event; `None` only at the end of a stream that was opened to end. Dropping the future loses no event.
     pub async fn next(&mut self) -> Result<Option<Framed>, Fault> {
         loop {
-            let item = tokio::time::timeout(HEARTBEAT * 3, self.stream.next())
-                .await
-                .map_err(|_| Fault::new(Code::ConnectionLost(Side::Source), "no event and no heartbeat within 15 s"))?;
+            let silent =
+                |_| Fault::new(Code::ConnectionLost(Side::Source), format!("no event and no heartbeat within {SILENCE:?}"));
+            let item = tokio::time::timeout(SILENCE, self.stream.next()).await.map_err(silent)?;
             let Some(item) = item else {
                 return match &self.skip {
                     Some(skip) => Err(out_of_reach(skip)),

@@ -173,6 +173,13 @@ pub async fn is_replica(facts: &Facts, conn: &mut Conn) -> Result<bool, Fault> {
     Ok(row.is_some())
 }
 
+/// How many statements the server runs now, this one and replicas included; `None` when it does not say.
+pub async fn threads_running(conn: &mut Conn) -> Result<Option<u64>, Fault> {
+    let row: Option<(String, u64)> =
+        conn.query_first("SHOW GLOBAL STATUS LIKE 'Threads_running'").await.map_err(|error| diagnose(Side::Source, &error))?;
+    Ok(row.map(|(_, running)| running))
+}
+
 fn no_log() -> Fault {
     // It was on when the task began: this is a reader now.
     Fault::new(Code::ConnectionLost(Side::Source), "the source's binary log is off")

@@ -6,6 +6,7 @@
 //! * [`offset`]: where in its file an event ends.
 //! * [`decode`]: result rows as values.
 //! * [`rows`], [`documents`]: rows as they will be written.
+//! * [`heartbeat`]: the one row that we may write there.
 //! * [`fence`]: proof that what we have applied is visible to what we read.
 
 pub mod binlog;
@@ -14,6 +15,7 @@ pub mod decode;
 pub mod documents;
 pub mod facts;
 pub mod fence;
+pub mod heartbeat;
 mod later;
 mod offset;
 pub mod rows;

@@ -6,6 +6,7 @@
 
 pub mod dml;
 pub mod document;
+pub mod heartbeat;
 pub mod inserts;
 pub mod keyless;
 pub mod leaves;
@@ -14,6 +15,7 @@ pub mod lift;
 pub mod literal;
 pub mod prepared;
 pub mod probe;
+pub mod session;
 pub mod state;
 pub mod statement;
 

@@ -6,6 +6,7 @@
 //! * [`chunk`]: one transaction = a chunk's rows + its line in the ledger.
 //! * [`pipeline`]: many statements in one round trip.
 //! * [`load`]: rows as lines.
+//! * [`session`]: what is left of sessions whose client has gone.
 //! * [`long`]: statements that do not fit into one packet.
 
 pub mod chunk;
@@ -13,6 +14,7 @@ mod load;
 pub mod long;
 mod pipeline;
 pub mod prepared;
+pub mod session;
 pub mod state;
 pub mod writer;
 

@@ -5,7 +5,8 @@
 //! is gone), and the stream starts again from the checkpoint: a batch is repeated as a whole, never in part.
 //!
 //! A failure at COMMIT leaves open whether it happened. [`open`] settles it: the checkpoint's row lock is taken on a new
-//! connection, which waits for the old transaction's end; the row then says which batch was the last.
+//! connection, which waits for the old transaction's end; the row then says which batch was the last. A session that the server
+//! has not noticed the end of is ended first ([`session`]).
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use mysql_async::Conn;
 use mysql_async::TxOpts;
 
 use super::pipeline::Pipeline;
-use super::{diagnose, load, run, state, take_out};
+use super::{diagnose, load, run, session, state, take_out};
 use crate::checkpoint::Checkpoint;
 use crate::conn::{Endpoint, Purpose};
 use crate::fault::{Code, Fault};
@@ -47,6 +48,9 @@ pub struct Timing {
 /// Opens the writer under an epoch that was taken before. The checkpoint it finds is the truth, also after a lost COMMIT reply.
 pub async fn open(endpoint: &Endpoint, task: &str, epoch: u64) -> Result<Writer, Fault> {
     let mut conn = super::connect(endpoint, Purpose::Rows).await?;
+    state::still_ours(&mut conn, task, epoch).await?;
+    session::end_others(&mut conn, task).await?;
+    session::mark(&mut conn, task, session::WRITER).await?;
     let mut transaction = conn.start_transaction(TxOpts::new()).await.map_err(|error| diagnose(&error))?;
     let checkpoint = state::lock(&mut transaction, task).await?;
     transaction.rollback().await.map_err(|error| diagnose(&error))?;

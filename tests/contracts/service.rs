@@ -75,6 +75,10 @@ impl Service {
         self.directory.path().join("orders.toml")
     }
 
+    pub fn credential(&self, name: &str) -> PathBuf {
+        self.directory.path().join("credentials").join(name)
+    }
+
     pub fn state(&self) -> PathBuf {
         self.directory.path().join("state")
     }

@@ -64,6 +64,31 @@ fn a_reload_is_announced_and_a_bad_file_changes_nothing() {
 }
 
 #[test]
+fn a_reload_takes_level_and_token_and_names_what_must_wait() {
+    let service = Service::start(&Wanted::default());
+    assert_eq!(service.told(), "READY=1");
+    let reload = || {
+        service.signal("HUP");
+        assert!(service.told_of_change().starts_with("RELOADING=1"));
+        assert_eq!(service.told_of_change(), "READY=1");
+    };
+    let original = fs::read_to_string(service.file()).expect("a configuration");
+    fs::write(service.file(), original.replace("shop.*", "sh*.*") + "[log]\nlevel = \"warn\"\n").expect("a configuration");
+    fs::write(service.credential("http_token"), "another-token").expect("a credential");
+    reload();
+    assert_eq!(service.post("/pause", TOKEN).0, 403);
+    assert_eq!(service.post("/pause", "another-token").0, 202);
+    service.wait_for_log("[objects] include");
+    let (_, status) = service.get("/status");
+    assert!(status.contains("reloaded; changed: [log] level") && status.contains("wait for a restart"), "{status}");
+    // At this level the first reload has said nothing of itself; the second does.
+    fs::write(service.file(), original).expect("a configuration");
+    reload();
+    service.wait_for_log("\"message\":\"reloaded\"");
+    assert_eq!(service.log().matches("\"message\":\"reloaded\"").count(), 1, "{}", service.log());
+}
+
+#[test]
 fn sigusr1_writes_the_state_and_sigint_stops_as_sigterm_does() {
     let mut service = Service::start(&Wanted::default());
     assert_eq!(service.told(), "READY=1");

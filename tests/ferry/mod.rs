@@ -101,6 +101,11 @@ impl Ferry {
         &self.address
     }
 
+    /// A file of its own directory, as its configuration or `source_password`.
+    pub fn path(&self, file: &str) -> PathBuf {
+        self.directory.path().join(file)
+    }
+
     /// `GET /status`; `None` while it does not listen.
     pub async fn try_status(&self) -> Option<Value> {
         let (code, body) = http::get(&self.address, "/status").await?;

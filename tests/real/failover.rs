@@ -1,10 +1,15 @@
 //! Does a task live through a failover of its source: while the address still leads to the former writer, or to a replica that is
-//! not yet promoted, and when it happens a second time?
+//! not yet promoted, and when it happens a second time? And of its target?
 
 use std::time::Instant;
 
+use rand::Rng;
+use rand::rngs::StdRng;
+
 use super::pair::{Pair, Route};
 use super::rows::rows;
+use super::scale;
+use super::writers::Writers;
 use crate::ferry::{Ferry, PASSWORD_AT_SOURCE, PATIENCE, Relay, Task, USER, end_of_binlog};
 use crate::lab::{POLL, Server, Version};
 
@@ -134,6 +139,42 @@ async fn a_task_outlives_two_failovers(route: Route) {
 on_routes! { a_task_outlives_two_failovers,
     mysql_97: Route::V97,
     mysql_80: Route::V80
+}
+
+/// The target becomes read-only, and its address leads to another server that holds all it had.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_outlives_a_failover_of_its_target() {
+    let route = Route::V80;
+    let pair = Pair::start(route).await;
+    let second = Server::start(route.target, &route.source_options()).await;
+    follow(&second, &pair.target).await;
+    let relay = Relay::to(&pair.target).await;
+    pair.source.exec("CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY, n INT)").await;
+    let mut task = pair.task(&["shop.*"]);
+    task.target.port = relay.port();
+    let mut ferry = Ferry::start(&task);
+    ferry.wait_streaming().await;
+    let step = |random: &mut StdRng| {
+        vec![format!("INSERT INTO t VALUES ({}, 1) ON DUPLICATE KEY UPDATE n = n + 1", random.random_range(0..500))]
+    };
+    let writers = Writers::start(&pair.source, "shop", 2, scale::seed(), step);
+    ferry.wait_until("changes applied", |status| status["stream"]["transactions"].as_u64() > Some(50)).await;
+
+    pair.target.exec("SET GLOBAL super_read_only = ON").await;
+    let refused = |status: &serde_json::Value| {
+        status["retries"]["last"]["cause"].as_str().is_some_and(|cause| cause.starts_with("target-read-only"))
+    };
+    ferry.wait_until("a retry", refused).await;
+    caught_up(&second, &pair.target).await;
+    promote(&second).await;
+    relay.lead_to(&second);
+    relay.cut();
+    ferry.wait_until("it goes on", |status| status["retries"]["last"].is_null()).await;
+    assert!(writers.stop().await > 0);
+    ferry.wait_applied(&pair.source).await;
+    assert_same(&pair.source, &second, &["t"]).await;
+    assert_eq!(ferry.terminate().await.0, 0);
+    ferry.assert_clean_log();
 }
 
 /// The address moves while connections to the former writer stay: a new one must not be mixed with them.

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::model::Phase;
-use crate::observe::{Check, Control, LimitsPatch, Observer, Verdict};
+use crate::observe::{Check, Control, LimitsPatch, Observer, Token, Verdict};
 
 /// Far longer than anything here takes, shorter than a person's patience.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -35,7 +35,7 @@ fn open(token: Option<&str>) -> Harbour {
             let streams = snapshot.phase == Phase::Stream;
             Verdict::of(vec![Check::new("phase", streams, snapshot.phase.as_str())])
         }),
-        token: token.map(SecretString::from),
+        token: Token::new(token.map(SecretString::from)),
         control: sender,
     };
     let server = spawn(listener, routes, shutdown.clone()).expect("the server starts");
