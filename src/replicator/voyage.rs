@@ -9,7 +9,7 @@ use tokio::sync::{Semaphore, mpsc, watch as channel};
 use tokio::task::JoinSet;
 
 use super::lines::{self, Sequel};
-use super::{Replicator, burials, recall, watch};
+use super::{Replicator, burials, families, recall, watch};
 use crate::apply::{self, Merger, Writing};
 use crate::checkpoint::Checkpoint;
 use crate::conn::Purpose;
@@ -17,6 +17,7 @@ use crate::copy::{self, Copying, Pending};
 use crate::fault::{Code, Fault, Side};
 use crate::model::change::StreamItem;
 use crate::model::event::Framed;
+use crate::model::family::Families;
 use crate::model::phase::Phase;
 use crate::model::position::{Applied, FilePosition, Mark, Position};
 use crate::model::table::{Table, TableName};
@@ -46,6 +47,7 @@ pub(super) struct Chart {
     pub(super) facts: Arc<Facts>,
     tables: Arc<HashMap<TableName, Arc<Table>>>,
     overlaps: Arc<Overlaps>,
+    families: Arc<Families>,
     pending: Vec<Pending>,
 }
 
@@ -185,6 +187,7 @@ fn copying_of(replicator: &Replicator, chart: &Chart, epoch: u64, reach: Option<
         paused: replicator.knobs.paused.subscribe(),
         observer: replicator.observer.clone(),
         progress: Arc::clone(&replicator.progress),
+        families: Arc::clone(&chart.families),
         reach,
     }
 }
@@ -215,7 +218,9 @@ async fn set_up_lane(
     let observer = replicator.observer.clone();
     let pump = stream::pump(reader, assembler, lane, observer.clone());
     let uuid = chart.facts.uuid.clone();
-    let merger = Merger::new(charter.apply.clone(), Arc::clone(&chart.overlaps), uuid.clone(), checkpoint.position.clone());
+    let places = apply::family::places(&chart.families, &chart.tables)?;
+    let merger = Merger::new(charter.apply.clone(), Arc::clone(&chart.overlaps), uuid.clone(), checkpoint.position.clone())
+        .with_places(places);
     let merging = apply::merge(merger, received_loads, parts, observer.clone());
     let writing = apply::write(
         Writing {
@@ -273,6 +278,10 @@ async fn survey(replicator: &Replicator, checkpoint: &Checkpoint) -> Result<Char
     let lines = settle(lines, replicator, checkpoint, (&facts, &mut source), (&listed, &mut target)).await?;
     let names: Vec<TableName> = lines.iter().map(|line| line.name.clone()).collect();
     let tables = Arc::new(schema::describe(Side::Target, &charter.target, &names).await?);
+    let families = match charter.migrate.stream() {
+        true => families::find(&mut source, &mut target, &lines, &tables).await?,
+        false => Families::default(),
+    };
     let estimate = |name: &TableName| listed.iter().find(|table| table.name == *name).map_or(0, |table| table.rows_estimated);
     let mut overlaps = Overlaps::new();
     let mut pending = Vec::new();
@@ -298,7 +307,7 @@ async fn survey(replicator: &Replicator, checkpoint: &Checkpoint) -> Result<Char
         overlaps.insert(line.name.clone(), overlap);
     }
     show(replicator, &facts, &target_facts, checkpoint, &lines, &estimate);
-    Ok(Chart { facts: Arc::new(facts), tables, overlaps: Arc::new(overlaps), pending })
+    Ok(Chart { facts: Arc::new(facts), tables, overlaps: Arc::new(overlaps), families: Arc::new(families), pending })
 }
 
 /// The position must belong to this server's history.

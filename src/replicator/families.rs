@@ -1,0 +1,129 @@
+//! The families of a task ([`crate::model::family`]), found anew by every voyage.
+//!
+//! A source that logs what its foreign keys do has none. Elsewhere they are read from the *target's* catalog, which is as the source's was
+//! when the task began, and so as it was at every position since: a change of definitions stops the stream.
+//!
+//! How a table was copied must fit: a member at one position with all others, a table with a key that is no member by ranges. When it
+//! does not, the source has begun or ceased to log what its keys do (another server, another setting), or the task did not have a
+//! stream before. What happened unseen in between is not known, so the task stops.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use crate::fault::{Code, Fault, Side};
+use crate::model::family::{self, Families, ForeignKey};
+use crate::model::table::{Table, TableName};
+use crate::source::{self, catalog, facts};
+use crate::target;
+use crate::target::state::{CopyState, TableLine};
+
+/// The families among the tables of these lines.
+pub async fn find(
+    source: &mut source::Conn,
+    target: &mut target::Conn,
+    lines: &[TableLine],
+    tables: &HashMap<TableName, Arc<Table>>,
+) -> Result<Families, Fault> {
+    let keys = match facts::logs_cascades(source).await? {
+        true => Vec::new(),
+        false => catalog::foreign_keys(Side::Target, target).await?,
+    };
+    let names: HashSet<&TableName> = lines.iter().map(|line| &line.name).collect();
+    let carried = |name: &TableName| names.contains(name);
+    if let Some(hazard) = family::hazards(&keys, &keys, &carried).into_iter().next() {
+        return Err(Fault::new(Code::SelectionChanged, format!("on the target, {hazard}")));
+    }
+    let families = Families::new(&keys, &carried);
+    let has_key = |name: &TableName| tables.get(name).is_some_and(|table| table.key_columns().is_some());
+    fits(lines, &families, &has_key)?;
+    Ok(families)
+}
+
+fn fits(lines: &[TableLine], families: &Families, has_key: &dyn Fn(&TableName) -> bool) -> Result<(), Fault> {
+    let changed = |name: &TableName, how: &str| {
+        let detail = format!(
+            "{name} was copied {how}: since then the source has begun or ceased to log what its foreign keys do, or the task had no stream"
+        );
+        Err(Fault::new(Code::SourceChanged, detail))
+    };
+    for TableLine { name, state, .. } in lines {
+        match state {
+            CopyState::Copying { .. } | CopyState::Copied { .. } if families.of(name).is_some() => {
+                return changed(name, "by ranges");
+            }
+            CopyState::Snapshot { .. } if families.of(name).is_none() && has_key(name) => return changed(name, "with others"),
+            CopyState::Pending
+            | CopyState::Copying { .. }
+            | CopyState::Copied { .. }
+            | CopyState::Snapshot { .. }
+            | CopyState::Strict
+            | CopyState::Excluded => {}
+        }
+    }
+    for members in families.members() {
+        let lines = || lines.iter().filter(|line| members.contains(&line.name));
+        let pending = lines().filter(|line| line.state == CopyState::Pending).count();
+        if let Some(line) = lines().next().filter(|_| pending > 0 && pending < members.len()) {
+            let detail = format!("{} and the tables that its foreign keys tie it to were not copied together", line.name);
+            return Err(Fault::new(Code::CheckpointUnreadable, detail));
+        }
+    }
+    Ok(())
+}
+
+/// Compares the foreign keys of both ends, when a task begins.
+pub async fn compare(source: &mut source::Conn, target: &mut target::Conn, names: &[TableName]) -> Result<(), Fault> {
+    if facts::logs_cascades(source).await? {
+        return Ok(());
+    }
+    let theirs: Vec<ForeignKey> = catalog::foreign_keys(Side::Source, source).await?;
+    let ours = catalog::foreign_keys(Side::Target, target).await?;
+    let names: HashSet<&TableName> = names.iter().collect();
+    let carried = |name: &TableName| names.contains(name);
+    match family::differences(&theirs, &ours, &carried, &|_| true).into_iter().next() {
+        None => Ok(()),
+        Some(difference) => Err(Fault::new(Code::SchemaMismatch, format!("foreign keys of the target: {difference}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::family::Action::{Cascade, Refuse};
+    use crate::model::position::{FilePosition, Mark};
+
+    fn name(table: &str) -> TableName {
+        TableName::new("shop", table)
+    }
+
+    fn families() -> Families {
+        let key = ForeignKey {
+            name: "k".into(),
+            child: name("b"),
+            columns: vec!["parent".into()],
+            parent: name("a"),
+            referenced: vec!["id".into()],
+            on_update: Refuse,
+            on_delete: Cascade,
+        };
+        Families::new(&[key], &|_| true)
+    }
+
+    #[test]
+    fn a_copy_that_was_made_for_another_source_stops_the_task() {
+        let mark = || Mark { server_uuid: "u".into(), file: FilePosition { file: "b.000001".into(), offset: 4 } };
+        let (snapshot, copied) = (|| CopyState::Snapshot { mark: mark() }, || CopyState::Copied { mark: mark() });
+        let code = |a: CopyState, b: CopyState, families: &Families| {
+            let line = |table, state| TableLine { name: name(table), state, rows: 0, bytes: 0 };
+            fits(&[line("a", a), line("b", b)], families, &|_| true).err().map(|fault| fault.code)
+        };
+        let none = Families::default();
+        assert_eq!(code(snapshot(), snapshot(), &families()), None);
+        assert_eq!(code(CopyState::Pending, CopyState::Pending, &families()), None);
+        assert_eq!(code(CopyState::Strict, snapshot(), &families()), None);
+        assert_eq!(code(copied(), copied(), &none), None);
+        assert_eq!(code(copied(), copied(), &families()), Some(Code::SourceChanged));
+        assert_eq!(code(snapshot(), snapshot(), &none), Some(Code::SourceChanged));
+        assert_eq!(code(CopyState::Pending, snapshot(), &families()), Some(Code::CheckpointUnreadable));
+    }
+}
