@@ -14,7 +14,7 @@ const NAME: &str = "source.cascades";
 
 /// Whether the stream has to repeat what keys do.
 async fn unseen(from: &mut Source, wish: &Wish<'_>) -> Result<bool, Fault> {
-    Ok(wish.migrate.stream() && !facts::logs_cascades(&mut from.conn).await?)
+    Ok(wish.migrate.stream() && !facts::logs_cascades(Side::Source, &mut from.conn).await?)
 }
 
 fn carries(tables: &[Listed]) -> impl Fn(&TableName) -> bool {
@@ -76,7 +76,11 @@ pub async fn on_target(
     }
     let theirs: Vec<ForeignKey> = catalog::foreign_keys(Side::Source, &mut from.conn).await?;
     let ours = catalog::foreign_keys(Side::Target, &mut to.conn).await?;
-    let found = family::differences(&theirs, &ours, &carries(&from.tables), &carries(there));
+    let mut found = family::differences(&theirs, &ours, &carries(&from.tables), &carries(there));
+    let families = Families::new(&theirs, &carries(&from.tables));
+    if families.members().next().is_some() && facts::logs_cascades(Side::Target, &mut to.conn).await? {
+        found.insert(0, family::ABOVE_THE_ENGINE.to_owned());
+    }
     items.push(Item::demand(
         "target.foreign_keys",
         found.is_empty(),

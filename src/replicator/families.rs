@@ -12,31 +12,50 @@ use std::sync::Arc;
 
 use crate::fault::{Code, Fault, Side};
 use crate::model::family::{self, Families, ForeignKey};
+use crate::model::selection::Selection;
 use crate::model::table::{Table, TableName};
 use crate::source::{self, catalog, facts};
 use crate::target;
 use crate::target::state::{CopyState, TableLine};
 
-/// The families among the tables of these lines.
-pub async fn find(
-    source: &mut source::Conn,
-    target: &mut target::Conn,
-    lines: &[TableLine],
-    tables: &HashMap<TableName, Arc<Table>>,
-) -> Result<Families, Fault> {
-    let keys = match facts::logs_cascades(source).await? {
-        true => Vec::new(),
-        false => catalog::foreign_keys(Side::Target, target).await?,
-    };
-    let names: HashSet<&TableName> = lines.iter().map(|line| &line.name).collect();
-    let carried = |name: &TableName| names.contains(name);
-    if let Some(hazard) = family::hazards(&keys, &keys, &carried).into_iter().next() {
-        return Err(Fault::new(Code::SelectionChanged, format!("on the target, {hazard}")));
+/// What acts on the target when the stream repeats the source's changes.
+pub struct Keys {
+    keys: Vec<ForeignKey>,
+    /// See [`family::ABOVE_THE_ENGINE`].
+    above_the_engine: bool,
+}
+
+/// Reads them; none where the source logs what they do.
+pub async fn keys(source: &mut source::Conn, target: &mut target::Conn) -> Result<Keys, Fault> {
+    if facts::logs_cascades(Side::Source, source).await? {
+        return Ok(Keys { keys: Vec::new(), above_the_engine: false });
     }
-    let families = Families::new(&keys, &carried);
-    let has_key = |name: &TableName| tables.get(name).is_some_and(|table| table.key_columns().is_some());
-    fits(lines, &families, &has_key)?;
-    Ok(families)
+    let keys = catalog::foreign_keys(Side::Target, target).await?;
+    Ok(Keys { keys, above_the_engine: facts::logs_cascades(Side::Target, target).await? })
+}
+
+impl Keys {
+    /// A table that leaves the selection is to stay as it is on the target. Asked before the ledger says that it has left.
+    pub fn spare_others(&self, lines: &[TableLine], selection: &Selection) -> Result<(), Fault> {
+        let included = lines.iter().map(|line| &line.name).filter(|name| selection.includes(&name.schema, &name.table));
+        let included: HashSet<&TableName> = included.collect();
+        match family::hazards(&self.keys, &self.keys, &|name| included.contains(name)).into_iter().next() {
+            None => Ok(()),
+            Some(hazard) => Err(Fault::new(Code::SelectionChanged, format!("on the target, {hazard}"))),
+        }
+    }
+
+    /// The families among the tables of these lines.
+    pub fn families(&self, lines: &[TableLine], tables: &HashMap<TableName, Arc<Table>>) -> Result<Families, Fault> {
+        let names: HashSet<&TableName> = lines.iter().map(|line| &line.name).collect();
+        let families = Families::new(&self.keys, &|name| names.contains(name));
+        if let Some(name) = families.members().flatten().next().filter(|_| self.above_the_engine) {
+            return Err(Fault::new(Code::TableUnsupported, format!("{name}: {}", family::ABOVE_THE_ENGINE)));
+        }
+        let has_key = |name: &TableName| tables.get(name).is_some_and(|table| table.key_columns().is_some());
+        fits(lines, &families, &has_key)?;
+        Ok(families)
+    }
 }
 
 fn fits(lines: &[TableLine], families: &Families, has_key: &dyn Fn(&TableName) -> bool) -> Result<(), Fault> {
@@ -73,7 +92,7 @@ fn fits(lines: &[TableLine], families: &Families, has_key: &dyn Fn(&TableName) -
 
 /// Compares the foreign keys of both ends, when a task begins.
 pub async fn compare(source: &mut source::Conn, target: &mut target::Conn, names: &[TableName]) -> Result<(), Fault> {
-    if facts::logs_cascades(source).await? {
+    if facts::logs_cascades(Side::Source, source).await? {
         return Ok(());
     }
     let theirs: Vec<ForeignKey> = catalog::foreign_keys(Side::Source, source).await?;

@@ -275,13 +275,17 @@ async fn survey(replicator: &Replicator, checkpoint: &Checkpoint) -> Result<Char
     same_source(&facts, checkpoint, &mut source).await?;
     let listed = catalog::list(Side::Source, &mut source, &charter.selection).await?;
     let lines = target::state::tables(&mut target, &charter.task).await?;
+    let keys = match charter.migrate.stream() {
+        true => Some(families::keys(&mut source, &mut target).await?),
+        false => None,
+    };
+    if let Some(keys) = &keys {
+        keys.spare_others(&lines, &charter.selection)?;
+    }
     let lines = settle(lines, replicator, checkpoint, (&facts, &mut source), (&listed, &mut target)).await?;
     let names: Vec<TableName> = lines.iter().map(|line| line.name.clone()).collect();
     let tables = Arc::new(schema::describe(Side::Target, &charter.target, &names).await?);
-    let families = match charter.migrate.stream() {
-        true => families::find(&mut source, &mut target, &lines, &tables).await?,
-        false => Families::default(),
-    };
+    let families = keys.map_or_else(|| Ok(Families::default()), |keys| keys.families(&lines, &tables))?;
     let estimate = |name: &TableName| listed.iter().find(|table| table.name == *name).map_or(0, |table| table.rows_estimated);
     let mut overlaps = Overlaps::new();
     let mut pending = Vec::new();

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use mysql_async::Error;
+use mysql_async::prelude::Queryable;
 use rand::Rng;
 use rand::rngs::StdRng;
 
@@ -11,8 +13,8 @@ use super::refusals::{DATA, assert_refused};
 use super::rows::assert_equal;
 use super::scale;
 use super::writers::Writers;
-use crate::ferry::{Ferry, rows_copied};
-use crate::lab::{Options, Version};
+use crate::ferry::{Ferry, PASSWORD_AT_SOURCE, PASSWORD_AT_TARGET, USER, rows_copied};
+use crate::lab::{Options, Server, Version, source_account, target_account};
 
 /// Servers, and whether the source logs what its keys do.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +36,17 @@ impl Ground {
         let native = self.route.source == Version::V97 && !self.logged;
         let options = Options { native_foreign_keys: native, ..self.route.source_options() };
         Pair::start_with(self.route, options, true).await
+    }
+
+    /// 9.7 as it comes refuses some of what engines do: a changed value that passes through two keys with several columns.
+    async fn change(self, pair: &Pair, changes: &str) {
+        let mut root = pair.source.root().await;
+        match root.query_drop(format!("USE shop; {changes}")).await {
+            Ok(()) => {}
+            Err(Error::Server(error)) if self.logged && matches!(error.code, 1451 | 1452) => println!("refused: {error}"),
+            Err(error) => panic!("{error}: {changes}"),
+        }
+        root.disconnect().await.expect("the end of its transaction");
     }
 }
 
@@ -132,7 +145,7 @@ async fn what_keys_do_is_done_on_the_target_once(ground: Ground) {
     assert_equal(&pair, "shop", &TABLES).await;
     for changes in CHANGES {
         println!("{changes}");
-        pair.source.exec(format!("USE shop; {changes}")).await;
+        ground.change(&pair, changes).await;
         ferry.wait_applied(&pair.source).await;
         assert_equal(&pair, "shop", &TABLES).await;
     }
@@ -141,7 +154,7 @@ async fn what_keys_do_is_done_on_the_target_once(ground: Ground) {
     for _ in 0..2 {
         pair.source.exec(fill()).await;
         for changes in CHANGES {
-            pair.source.exec(format!("USE shop; {changes}")).await;
+            ground.change(&pair, changes).await;
         }
     }
     ferry.restart();
@@ -160,7 +173,7 @@ on_routes! { what_keys_do_is_done_on_the_target_once,
 }
 
 /// Slow enough that it is killed in the middle.
-const SLOW: &str = "[throttle]\ncopy_rows_per_second = 300\n[copy]\nchunk_rows = 50\n[apply]\nbatch_rows = 40\n";
+const SLOW: &str = "[throttle]\ncopy_rows_per_second = 150\n[copy]\nchunk_rows = 50\n[apply]\nbatch_rows = 40\n";
 
 async fn keys_that_act_under_load_and_kills_leave_no_orphan(ground: Ground) {
     let seed = scale::seed();
@@ -170,16 +183,21 @@ async fn keys_that_act_under_load_and_kills_leave_no_orphan(ground: Ground) {
     let writers = Writers::start(&pair.source, "shop", 3, seed, step);
     let mut random = scale::random(seed, u64::MAX);
     let mut ferry = Ferry::start(&pair.task(&["shop.*"]).with(SLOW));
+    let mut in_copy = 0;
     for _ in 0..2 {
-        ferry.wait_until("some rows copied", |status| rows_copied(status) > 50 || status["phase"] == "stream").await;
+        let some = |status: &serde_json::Value| rows_copied(status) > 50 || status["phase"] == "stream";
+        in_copy += u32::from(ferry.wait_until("some rows copied", some).await["phase"] == "copy");
         kill_soon(&mut ferry, &mut random).await;
     }
+    assert!(in_copy > 0, "the copy was over before the first kill");
     for _ in 0..2 {
         ferry.wait_streaming().await;
         kill_soon(&mut ferry, &mut random).await;
     }
     ferry.wait_streaming().await;
-    assert!(writers.stop().await > 0);
+    let committed = writers.stop().await;
+    println!("{committed} transactions");
+    assert!(committed > 0);
     ferry.wait_applied(&pair.source).await;
     assert_equal(&pair, "shop", &TABLES).await;
     assert_eq!(ferry.terminate().await.0, 0);
@@ -264,13 +282,55 @@ async fn keys_whose_effects_cannot_be_repeated_are_refused_by_name() {
     pair.target.exec("DROP DATABASE shop").await;
     pair.source.exec("REVOKE LOCK TABLES ON *.* FROM ferry").await;
     assert_refused(&pair, &task, DATA, &["source.cascades", "LOCK TABLES"]).await;
-    // A parent alone: what its keys do happens to tables that are not carried.
+    pair.source
+        .exec("GRANT LOCK TABLES ON *.* TO ferry; INSERT INTO shop.authors VALUES (1), (2); INSERT INTO shop.books VALUES (1, 1)")
+        .await;
+    // A child may not leave a task that goes on with its parent: it would be changed on the target.
+    let mut ferry = Ferry::start(&task);
+    ferry.wait_streaming().await;
+    let mut alone = task.clone();
+    alone.include = vec!["shop.authors".to_owned()];
+    ferry.restart_with(&alone);
+    assert_eq!(ferry.wait_end().await, 65);
+    let words = ferry.last_words();
+    assert!(words.contains("selection-changed") && words.contains("hangs on shop.authors"), "{words}");
+    ferry.restart_with(&task);
+    pair.source
+        .exec("INSERT INTO shop.authors VALUES (3); INSERT INTO shop.books VALUES (3, 3); DELETE FROM shop.authors WHERE id = 1")
+        .await;
+    ferry.wait_applied(&pair.source).await;
+    assert_equal(&pair, "shop", &["authors", "books"]).await;
+    assert_eq!(ferry.terminate().await.0, 0);
+}
+
+/// What its keys do happens to tables that are not carried.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_parent_is_carried_without_its_children() {
+    let pair = Pair::start(Route::V80).await;
+    pair.source
+        .exec(
+            "CREATE DATABASE shop; USE shop; CREATE TABLE authors (id INT PRIMARY KEY); \
+             CREATE TABLE books (id INT PRIMARY KEY, author INT, FOREIGN KEY (author) REFERENCES authors (id) ON DELETE CASCADE); \
+             INSERT INTO authors VALUES (1), (2); INSERT INTO books VALUES (1, 1)",
+        )
+        .await;
     let mut ferry = Ferry::start(&pair.task(&["shop.authors"]));
-    pair.source.exec("INSERT INTO shop.authors VALUES (1), (2); INSERT INTO shop.books VALUES (1, 1)").await;
     ferry.wait_streaming().await;
     pair.source.exec("DELETE FROM shop.authors WHERE id = 1").await;
     ferry.wait_applied(&pair.source).await;
     assert_equal(&pair, "shop", &["authors"]).await;
     assert_eq!(ferry.terminate().await.0, 0);
     ferry.assert_clean_log();
+}
+
+/// That is another implementation, which refuses what the source's engine does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_that_carries_keys_out_above_its_engine_is_refused() {
+    let source = Server::start(Version::V80, &Options::relaxed()).await;
+    let target = Server::start(Version::V97, &Options::relaxed()).await;
+    source_account(&source, USER, PASSWORD_AT_SOURCE, true).await;
+    target_account(&target, USER, PASSWORD_AT_TARGET).await;
+    let pair = Pair { source, target };
+    pair.source.exec(SCHEMA).await;
+    assert_refused(&pair, &pair.task(&["shop.*"]), DATA, &["target.foreign_keys", "innodb_native_foreign_keys"]).await;
 }
