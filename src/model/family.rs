@@ -23,7 +23,7 @@
 //! they must *not be there* ([`hazards`]).
 //!
 //! Nor a target that carries keys out above its engine, as 9.6 and newer do unless told otherwise: that is another implementation, which
-//! refuses what engines do (a changed value that passes through two keys with several columns; more than 30 steps).
+//! refuses what engines do (a changed value that passes through two keys with several columns; the rows below a row of the same table).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;

@@ -3,9 +3,13 @@
 //! A source that logs what its foreign keys do has none. Elsewhere they are read from the *target's* catalog, which is as the source's was
 //! when the task began, and so as it was at every position since: a change of definitions stops the stream.
 //!
-//! How a table was copied must fit: a member at one position with all others, a table with a key that is no member by ranges. When it
-//! does not, the source has begun or ceased to log what its keys do (another server, another setting), or the task did not have a
-//! stream before. What happened unseen in between is not known, so the task stops.
+//! How a table was copied must fit: a member at one position with all others, and where the source logs everything, a table with a key by
+//! ranges. When it does not, the source has begun or ceased to log what its keys do (another server, another setting), or the task did
+//! not have a stream before. What happened unseen in between is not known, so the task stops. (Where the overlap of every table has
+//! ended on a server that was left since, nothing shows how it was copied, and such a change is not noticed.)
+//!
+//! A table may leave the selection as long as no key that acts, or asks, reaches it on the target ([`Keys::spare_others`]). A parent
+//! whose children have all left is a table like any other from then on.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -21,6 +25,8 @@ use crate::target::state::{CopyState, TableLine};
 /// What acts on the target when the stream repeats the source's changes.
 pub struct Keys {
     keys: Vec<ForeignKey>,
+    /// The source logs what its keys do.
+    logged: bool,
     /// See [`family::ABOVE_THE_ENGINE`].
     above_the_engine: bool,
 }
@@ -28,10 +34,10 @@ pub struct Keys {
 /// Reads them; none where the source logs what they do.
 pub async fn keys(source: &mut source::Conn, target: &mut target::Conn) -> Result<Keys, Fault> {
     if facts::logs_cascades(Side::Source, source).await? {
-        return Ok(Keys { keys: Vec::new(), above_the_engine: false });
+        return Ok(Keys { keys: Vec::new(), logged: true, above_the_engine: false });
     }
     let keys = catalog::foreign_keys(Side::Target, target).await?;
-    Ok(Keys { keys, above_the_engine: facts::logs_cascades(Side::Target, target).await? })
+    Ok(Keys { keys, logged: false, above_the_engine: facts::logs_cascades(Side::Target, target).await? })
 }
 
 impl Keys {
@@ -53,12 +59,13 @@ impl Keys {
             return Err(Fault::new(Code::TableUnsupported, format!("{name}: {}", family::ABOVE_THE_ENGINE)));
         }
         let has_key = |name: &TableName| tables.get(name).is_some_and(|table| table.key_columns().is_some());
-        fits(lines, &families, &has_key)?;
+        fits(lines, &families, &|name| self.logged && has_key(name))?;
         Ok(families)
     }
 }
 
-fn fits(lines: &[TableLine], families: &Families, has_key: &dyn Fn(&TableName) -> bool) -> Result<(), Fault> {
+/// `by_ranges` says which tables could only have been copied so.
+fn fits(lines: &[TableLine], families: &Families, by_ranges: &dyn Fn(&TableName) -> bool) -> Result<(), Fault> {
     let changed = |name: &TableName, how: &str| {
         let detail = format!(
             "{name} was copied {how}: since then the source has begun or ceased to log what its foreign keys do, or the task had no stream"
@@ -70,7 +77,7 @@ fn fits(lines: &[TableLine], families: &Families, has_key: &dyn Fn(&TableName) -
             CopyState::Copying { .. } | CopyState::Copied { .. } if families.of(name).is_some() => {
                 return changed(name, "by ranges");
             }
-            CopyState::Snapshot { .. } if families.of(name).is_none() && has_key(name) => return changed(name, "with others"),
+            CopyState::Snapshot { .. } if by_ranges(name) => return changed(name, "with others"),
             CopyState::Pending
             | CopyState::Copying { .. }
             | CopyState::Copied { .. }
@@ -134,7 +141,7 @@ mod tests {
         let (snapshot, copied) = (|| CopyState::Snapshot { mark: mark() }, || CopyState::Copied { mark: mark() });
         let code = |a: CopyState, b: CopyState, families: &Families| {
             let line = |table, state| TableLine { name: name(table), state, rows: 0, bytes: 0 };
-            fits(&[line("a", a), line("b", b)], families, &|_| true).err().map(|fault| fault.code)
+            fits(&[line("a", a), line("b", b)], families, &|_| families.members().count() == 0).err().map(|fault| fault.code)
         };
         let none = Families::default();
         assert_eq!(code(snapshot(), snapshot(), &families()), None);
