@@ -221,6 +221,8 @@ pub fn follow(out: &mut Vec<Output>, next: Output) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::model::family::tests::key;
     use crate::model::family::{Action, ForeignKey};
@@ -365,6 +367,79 @@ mod tests {
         let after = [("a", delete(1, 0), true), ("c", delete(7, 2), true), ("a", delete(2, 1), true)];
         let windows = chain.statements(&after);
         assert_eq!((windows.len(), windows[3].as_str()), (7, "DELETE FROM shop.c WHERE id IN (7)"));
+    }
+
+    const NAMES: [&str; 3] = ["a", "b", "c"];
+
+    /// Rows by table and id, each with its parent's id.
+    type Rows = BTreeMap<(usize, u8), u8>;
+
+    /// What an engine does with a row, and with what hangs on it when keys act.
+    fn act(rows: &mut Rows, table: usize, id: u8, after: Option<(u8, u8)>, keys_act: bool) {
+        rows.remove(&(table, id));
+        if let Some((id, parent)) = after {
+            rows.insert((table, id), parent);
+        }
+        let moved = after.map(|(id, _)| id);
+        let hangs = |((below, _), parent): &(&(usize, u8), &u8)| *below == table + 1 && **parent == id;
+        let children: Vec<u8> = rows.iter().filter(hangs).map(|((_, child), _)| *child).collect();
+        for child in children.into_iter().filter(|_| keys_act && moved != Some(id)) {
+            match moved {
+                None => act(rows, table + 1, child, None, true),
+                Some(id) => _ = rows.insert((table + 1, child), id),
+            }
+        }
+    }
+
+    /// What the target does with windows.
+    fn carry_out(rows: &mut Rows, windows: &Windows) {
+        let number = |name: &TableName| NAMES.iter().position(|known| *known == name.table).expect("a table");
+        let cells = |row: &RowImage| (row.bytes()[1], row.bytes()[2]);
+        for window in windows.families.values().flatten() {
+            for Acting { table, key, after, .. } in &window.acting {
+                let id: u8 = String::from_utf8_lossy(key).parse().expect("a number");
+                assert!(rows.contains_key(&(number(&table.name), id)), "a strict count would be wrong");
+                act(rows, number(&table.name), id, after.as_ref().map(cells), true);
+            }
+            for (name, run) in &window.runs {
+                let TableRun::Keyed { slots, .. } = run else { panic!("tables with keys") };
+                for before in slots.iter().filter_map(|slot| slot.before.as_ref()) {
+                    assert_eq!(rows.remove(&(number(name), cells(before).0)), Some(cells(before).1));
+                }
+                for (id, parent) in slots.iter().filter_map(|slot| slot.after.as_ref().map(cells)) {
+                    assert_eq!(rows.insert((number(name), id), parent), None);
+                }
+            }
+        }
+    }
+
+    proptest! {
+        /// The source's rows and the target's are equal, although the windows were told nothing of what keys did at the source.
+        #[test]
+        fn windows_bring_the_target_where_the_source_is(
+            steps in prop::collection::vec((0_usize..3, 0_u8..5, 0_u8..5, 0_u8..5, 0_u8..8), 0..60),
+        ) {
+            let shop = Shop::new(&[key("b", "a", Cascade, Cascade), key("c", "b", Cascade, Cascade)]);
+            let (mut source, mut target, mut windows) = (Rows::new(), Rows::new(), Windows::default());
+            for (table, id, other, parent, dice) in steps {
+                let keys_act = dice > 0;
+                let after = match source.get(&(table, id)) {
+                    Some(_) if dice % 3 == 0 => None,
+                    Some(_) if dice % 3 == 1 && !source.contains_key(&(table, other)) => Some((other, parent)),
+                    _ => Some((id, parent)),
+                };
+                let change = match (source.get(&(table, id)), after) {
+                    (Some(before), None) => delete(id, *before),
+                    (Some(before), Some(after)) => update((id, *before), after),
+                    (None, _) => insert(id, parent),
+                };
+                act(&mut source, table, id, after, keys_act);
+                let name = TableName::new("shop", NAMES[table]);
+                windows.push(&shop.places[&name], &shop.tables[&name], change, keys_act).expect("a change");
+            }
+            carry_out(&mut target, &windows);
+            prop_assert_eq!(target, source);
+        }
     }
 
     #[test]
