@@ -26,6 +26,7 @@ mod real {
     mod zoo;
 
     // The questions.
+    mod cascades;
     mod crash;
     mod equal_documents;
     mod events;

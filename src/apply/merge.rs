@@ -75,6 +75,12 @@ impl TableRun {
         }
     }
 
+    pub fn table(&self) -> &Arc<Table> {
+        match self {
+            Self::Keyed { table, .. } | Self::Keyless { table, .. } => table,
+        }
+    }
+
     pub fn push(&mut self, change: Change) -> Result<(), MergeError> {
         match self {
             Self::Keyless { table, nets, by_values } => {

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
+use super::family::{Places, Windows, follow};
 use super::merge::{MergeError, Mode, TableRun};
-use super::{Counts, Fates, Part, Settings, Undecided, render};
+use super::{Counts, Fates, Output, Part, Settings, Undecided, render};
 use crate::fault::{Code, Fault};
 use crate::model::change::{Commit, Rows, StreamItem};
 use crate::model::position::Position;
@@ -32,13 +33,16 @@ pub struct Merger {
     open: Open,
     shapes: HashMap<TableName, Arc<Shapes>>,
     loads: bool,
+    /// Tables on whose rows foreign keys act unseen, and those that are asked then.
+    places: Places,
 }
 
 /// The batch in the making.
 #[derive(Debug, Default)]
 struct Open {
     /// Sorted, so that gates are always taken in the same order.
-    runs: BTreeMap<TableName, (Arc<Table>, TableRun)>,
+    runs: BTreeMap<TableName, TableRun>,
+    windows: Windows,
     end: Option<Commit>,
     undecided: Undecided,
     /// Rows after `end`: a transaction that is not complete.
@@ -55,15 +59,27 @@ struct Watch {
     spent: Duration,
 }
 
+/// Where a table meets its copy.
+fn meeting(overlaps: &Overlaps, name: &TableName) -> Result<Arc<Overlap>, Fault> {
+    let known = overlaps.get(name).map(Arc::clone);
+    known.ok_or_else(|| Fault::new(Code::Internal, format!("{name} has no overlap")))
+}
+
 impl Merger {
     /// `start` is the checkpoint's position: everything up to it is on the target.
     pub fn new(settings: Settings, overlaps: Arc<Overlaps>, source_uuid: String, start: Position) -> Self {
-        Self { settings, overlaps, source_uuid, batch_start: start, open: Open::default(), shapes: HashMap::new(), loads: false }
+        let (shapes, places) = (HashMap::new(), Places::new());
+        Self { settings, overlaps, source_uuid, batch_start: start, open: Open::default(), shapes, loads: false, places }
     }
 
     /// The target takes LOAD DATA LOCAL.
     pub fn with_loads(self, loads: bool) -> Self {
         Self { loads, ..self }
+    }
+
+    /// Tells it which tables belong to families.
+    pub fn with_places(self, places: Places) -> Self {
+        Self { places, ..self }
     }
 
     /// How a table stands to the stream at the start of the open batch; `None`: these rows are in its snapshot already.
@@ -77,32 +93,30 @@ impl Merger {
         }
     }
 
-    fn overlap(&self, name: &TableName) -> Result<Arc<Overlap>, Fault> {
-        let known = self.overlaps.get(name).map(Arc::clone);
-        known.ok_or_else(|| Fault::new(Code::Internal, format!("{name} has no overlap")))
-    }
-
     fn push(&mut self, rows: Rows) -> Result<(), Fault> {
-        let overlap = self.overlap(&rows.table.name)?;
+        let overlap = meeting(&self.overlaps, &rows.table.name)?;
         let Some(mode) = self.mode(&overlap, &rows) else { return Ok(()) };
         self.open.unfinished = true;
         self.open.changes += rows.changes.len();
         self.open.bytes += rows.bytes;
-        let (table, run) = self
-            .open
-            .runs
-            .entry(rows.table.name.clone())
-            .or_insert_with(|| (Arc::clone(&rows.table), TableRun::new(Arc::clone(&rows.table), mode)));
-        for change in rows.changes {
-            run.push(change).map_err(|error| {
-                let code = match &error {
-                    MergeError::Contradiction | MergeError::Row(RowError::Image(_)) => Code::EventDamaged,
-                    MergeError::Row(RowError::Literal(_)) => Code::ValueUnsupported,
-                };
-                Fault::new(code, format!("{}: {error}", table.name)).at(&rows.at)
-            })?;
+        let (table, at) = (&rows.table, &rows.at);
+        let fault = |error: MergeError| {
+            let code = match &error {
+                MergeError::Contradiction | MergeError::Row(RowError::Image(_)) => Code::EventDamaged,
+                MergeError::Row(RowError::Literal(_)) => Code::ValueUnsupported,
+            };
+            Fault::new(code, format!("{}: {error}", table.name)).at(at)
+        };
+        if let Some(place) = self.places.get(&table.name) {
+            if mode != Mode::Strict {
+                return Err(Fault::new(Code::Internal, format!("{} belongs to a family and is in overlap", table.name)));
+            }
+            let mut changes = rows.changes.into_iter();
+            return changes.try_for_each(|change| self.open.windows.push(place, table, change, rows.keys_act)).map_err(fault);
         }
-        Ok(())
+        let fresh = || TableRun::new(Arc::clone(table), mode);
+        let run = self.open.runs.entry(table.name.clone()).or_insert_with(fresh);
+        rows.changes.into_iter().try_for_each(|change| run.push(change)).map_err(fault)
     }
 
     fn end(&mut self, commit: Commit) {
@@ -124,7 +138,8 @@ impl Merger {
 
     /// Rows that the target should have as soon as it can take them.
     fn wants_writer(&self) -> bool {
-        self.is_complete() && !(self.open.runs.is_empty() && self.open.undecided.is_empty())
+        let open = &self.open;
+        self.is_complete() && !(open.runs.is_empty() && open.windows.is_empty() && open.undecided.is_empty())
     }
 
     /// Takes items until there are none or the batch is full. Returns the time that was spent, without waits.
@@ -155,10 +170,10 @@ impl Merger {
     }
 
     async fn take_rows(&mut self, rows: Rows, watch: &mut Watch) -> Result<(), Fault> {
-        // A table without a key is copied as one snapshot: its events wait until the snapshot stands.
-        if rows.table.key_columns().is_none() {
+        // A table without a key, and a family, is copied as one snapshot: its events wait until the snapshot stands.
+        if rows.table.key_columns().is_none() || self.places.contains_key(&rows.table.name) {
             watch.spent += watch.began.elapsed();
-            self.overlap(&rows.table.name)?.copied().await;
+            meeting(&self.overlaps, &rows.table.name)?.copied().await;
             watch.began = Instant::now();
         }
         self.push(rows)
@@ -169,7 +184,7 @@ impl Merger {
         let open = std::mem::take(&mut self.open);
         let end = open.end.filter(|_| !open.unfinished);
         let mut part = Part {
-            writes: render::Output::default(),
+            writes: vec![Output::default()],
             fates: Vec::new(),
             end,
             transactions: open.transactions as u64,
@@ -178,22 +193,33 @@ impl Merger {
             changes: open.changes as u64,
             bytes: open.bytes as u64,
         };
-        for (name, (table, run)) in &open.runs {
-            let shapes = self.shapes.entry(name.clone()).or_insert_with(|| Arc::new(Shapes::new(table, self.loads)));
-            render::render(run, shapes, &mut part.writes, &mut part.counts).map_err(|error| {
-                let code = match &error {
-                    RowError::Image(_) => Code::EventDamaged,
-                    RowError::Literal(_) => Code::ValueUnsupported,
-                };
-                Fault::new(code, format!("{name}: {error}")).at(format!("a batch that begins at {}", self.batch_start))
-            })?;
+        let fault = |name: &TableName, error: RowError| {
+            let code = match &error {
+                RowError::Image(_) => Code::EventDamaged,
+                RowError::Literal(_) => Code::ValueUnsupported,
+            };
+            Fault::new(code, format!("{name}: {error}")).at(format!("a batch that begins at {}", self.batch_start))
+        };
+        let (known, loads) = (&mut self.shapes, self.loads);
+        let mut shapes_of = |table: &Arc<Table>| {
+            if let Some(shapes) = known.get(&table.name) {
+                return Arc::clone(shapes);
+            }
+            Arc::clone(known.entry(table.name.clone()).or_insert_with(|| Arc::new(Shapes::new(table, loads))))
+        };
+        open.windows.render(&mut shapes_of, &mut part.writes, &mut part.counts).map_err(|(name, error)| fault(&name, error))?;
+        let mut others = Output::default();
+        for (name, run) in &open.runs {
+            let shapes = shapes_of(run.table());
+            render::render(run, &shapes, &mut others, &mut part.counts).map_err(|error| fault(name, error))?;
             if let TableRun::Keyed { mode: Mode::Idempotent, slots, .. } = run {
                 let keys = |present: bool| {
                     slots.iter().filter(|slot| slot.after.is_some() == present).map(|slot| slot.key.clone()).collect()
                 };
-                part.fates.push(Fates { overlap: self.overlap(name)?, absent: keys(false), present: keys(true) });
+                part.fates.push(Fates { overlap: meeting(&self.overlaps, name)?, absent: keys(false), present: keys(true) });
             }
         }
+        follow(&mut part.writes, others);
         if let Some(end) = &part.end {
             self.batch_start = end.position.clone();
         }
@@ -263,7 +289,13 @@ mod tests {
     fn rows(table: &Arc<Table>, offset: u64) -> Rows {
         let layout = Arc::new(Layout::new(vec![Wire::Integer { bytes: 1 }]));
         let image = RowImage::new(Arc::from([0, offset as u8]), 0, 2, layout);
-        Rows { table: Arc::clone(table), changes: vec![Change::Insert { after: image }], bytes: 10, at: at(offset) }
+        Rows {
+            table: Arc::clone(table),
+            changes: vec![Change::Insert { after: image }],
+            bytes: 10,
+            keys_act: true,
+            at: at(offset),
+        }
     }
 
     fn commit(offset: u64) -> Commit {
@@ -306,7 +338,7 @@ mod tests {
         let part = merger.close().expect("a part");
         assert!(part.fates.is_empty());
         assert!(
-            String::from_utf8_lossy(&part.writes.statements[0].text).starts_with("INSERT INTO `shop`.`t` (`id`) VALUES (40)")
+            String::from_utf8_lossy(&part.writes[0].statements[0].text).starts_with("INSERT INTO `shop`.`t` (`id`) VALUES (40)")
         );
     }
 

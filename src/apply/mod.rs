@@ -18,6 +18,9 @@
 //! 2. Strict tables: the count that the server returns is exactly what the events imply; anything else is drift and stops.
 //! 3. Tables that are being copied, or have been copied past our position, are written idempotently, under their gate
 //!    ([`crate::overlap`]).
+//! 4. Where foreign keys act at the source and the binlog does not say so, they act here, at the same place in the order ([`family`]).
+//!    Everywhere else no foreign key of the target does anything: the session runs with `foreign_key_checks=0`. It is switched on for
+//!    single changes and off again in the same run of statements; whatever fails in between, the session is not used again.
 //!
 //! # Failure, line by line
 //!
@@ -25,6 +28,7 @@
 //! the checkpoint says which. The process dies: the same. In each case the lane is rebuilt from the checkpoint by the conductor;
 //! there is no second way.
 
+pub mod family;
 pub mod merge;
 mod merger;
 pub mod render;
@@ -89,7 +93,8 @@ pub struct Fates {
 /// A batch, or a piece of one that is larger than memory should hold.
 #[derive(Debug)]
 pub struct Part {
-    pub writes: Output,
+    /// Executed one after the other. More than one only where the order asks for it: see [`family`].
+    pub writes: Vec<Output>,
     /// Sorted by table, so that gates are always taken in the same order.
     pub fates: Vec<Fates>,
     /// The last transaction in it; `None` in the middle of a transaction.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedRwLockWriteGuard, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{Counts, Part};
+use super::{Counts, Output, Part};
 use crate::fault::Fault;
 use crate::model::change::Commit;
 use crate::model::phase::Phase;
@@ -99,7 +99,7 @@ pub async fn write(mut writing: Writing, mut parts: mpsc::Receiver<Part>) -> Res
         let end = part.end.as_ref().map(|commit| (commit, writing.source_uuid.as_str(), phase));
         let began = *batch.began.get_or_insert_with(Instant::now);
         writing.writer.note(&part.undecided.prepared(), &part.undecided.decided()).await?;
-        let timing = writing.writer.write(&part.writes.removals, &part.writes.statements, end).await?;
+        let timing = carry_out(&mut writing.writer, &part.writes, end).await?;
         inside = part.end.is_none();
         batch.add(&part);
         writing.spent(timing);
@@ -115,6 +115,17 @@ pub async fn write(mut writing: Writing, mut parts: mpsc::Receiver<Part>) -> Res
             gates.clear();
         }
     }
+}
+
+/// One output after the other; with the last of them the batch ends, if it does.
+async fn carry_out(writer: &mut Writer, writes: &[Output], end: Option<(&Commit, &str, Phase)>) -> Result<Timing, Fault> {
+    let Some((last, before)) = writes.split_last() else { return writer.write(&[], &[], end).await };
+    let mut earlier = Duration::ZERO;
+    for output in before {
+        earlier += writer.write(&output.removals, &output.statements, None).await?.execute;
+    }
+    let timing = writer.write(&last.removals, &last.statements, end).await?;
+    Ok(Timing { execute: earlier + timing.execute, ..timing })
 }
 
 impl Writing {
@@ -183,12 +194,12 @@ impl Writing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::apply::{Output, Undecided};
+    use crate::apply::Undecided;
 
     #[test]
     fn a_batch_counts_all_its_parts() {
         let part = |transactions, inserts| Part {
-            writes: Output::default(),
+            writes: Vec::new(),
             fates: Vec::new(),
             end: None,
             transactions,

@@ -21,8 +21,8 @@
 //! A chunk's rows and its ledger line commit together, in one or (for wide rows) several transactions of which the last has the
 //! line. A crash anywhere leaves either the line or a range that is read again, and reading a range again changes nothing.
 //! Deadlocks are tried again here, as a whole transaction; everything else ends the copy, and the conductor starts it again from
-//! the ledger. A table without a row key has no ranges: it is copied as one snapshot under a short table lock, and from its start
-//! when interrupted ([`snapshot`]).
+//! the ledger. A table without a row key has no ranges, and a family of tables ([`crate::model::family`]) must be of one moment: each
+//! is copied as one snapshot under a short table lock, and from its start when interrupted ([`snapshot`]).
 //!
 //! # What was chosen
 //!
@@ -34,7 +34,7 @@ mod progress;
 mod snapshot;
 mod worker;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,6 +45,7 @@ use tokio::task::JoinSet;
 use crate::conn::Endpoint;
 use crate::fault::{Code, Fault};
 use crate::model::Bytes;
+use crate::model::family::Families;
 use crate::model::position::{FilePosition, Mark};
 use crate::model::table::Table;
 use crate::observe::Observer;
@@ -113,6 +114,7 @@ pub struct Copying {
     pub paused: watch::Receiver<bool>,
     pub observer: Observer,
     pub progress: Arc<Progress>,
+    pub families: Arc<Families>,
     /// How far the stream has come; `None` without one.
     pub reach: Option<Reach>,
     /// The target takes LOAD DATA LOCAL.
@@ -131,14 +133,27 @@ impl Copying {
     }
 }
 
+/// The tables that are copied range by range, and those that are copied as snapshots: families, and each other table without a key.
+fn grouped(pending: Vec<Pending>, families: &Families) -> (Vec<Pending>, Vec<Vec<Pending>>) {
+    let (mut keyed, mut alone, mut together) = (Vec::new(), Vec::new(), BTreeMap::<usize, Vec<Pending>>::new());
+    for pending in pending {
+        match families.of(&pending.table.name) {
+            Some(family) => together.entry(family).or_default().push(pending),
+            None if pending.table.key_columns().is_none() => alone.push(vec![pending]),
+            None => keyed.push(pending),
+        }
+    }
+    (keyed, together.into_values().chain(alone).collect())
+}
+
 /// Copies every pending table. Dropping the future is safe at any point: what is not committed is rolled back by the target.
 pub async fn copy(copying: Copying, pending: Vec<Pending>) -> Result<(), Fault> {
-    let (keyed, keyless): (Vec<_>, Vec<_>) = pending.into_iter().partition(|pending| pending.table.key_columns().is_some());
-    // The stream waits at the first event of a keyless table until its snapshot stands: these go first.
+    let (keyed, groups) = grouped(pending, &copying.families);
+    // The stream waits at the first event of such a table until its snapshot stands: these go first.
     let mut refused = VecDeque::new();
-    for pending in keyless {
-        if !snapshot::copy(&copying, &pending).await? {
-            refused.push_back(pending);
+    for group in groups {
+        if !snapshot::copy(&copying, &group).await? {
+            refused.push_back(group);
         }
     }
     let plan = Arc::new(Plan::load(&copying, keyed).await?);

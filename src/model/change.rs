@@ -25,6 +25,8 @@ pub struct Rows {
     pub changes: Vec<Change>,
     /// Bytes of the event, for bounds and rates.
     pub bytes: usize,
+    /// The session had `foreign_key_checks` on: what foreign keys do by themselves, they have done.
+    pub keys_act: bool,
     /// The end of the event.
     pub at: FilePosition,
 }

@@ -24,6 +24,8 @@ pub struct RowsEvent {
     pub kind: RowsKind,
     /// How many columns each image has, when they are the first ones of the table map; `None` when there are gaps.
     pub columns: Option<usize>,
+    /// See [`super::change::Rows`].
+    pub keys_act: bool,
     pub data: Arc<[u8]>,
 }
 

@@ -7,6 +7,7 @@
 mod bytes;
 pub mod change;
 pub mod event;
+pub mod family;
 pub mod gtid;
 pub mod image;
 pub mod json;

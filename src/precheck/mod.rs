@@ -3,6 +3,7 @@
 //!
 //! Unknown is not yes: what could not be found out has failed. Nothing here writes, to either end.
 
+mod families;
 mod source;
 mod tables;
 mod target;

@@ -4,17 +4,16 @@ use std::collections::BTreeSet;
 
 use super::source::Found as Source;
 use super::target::Found as Target;
-use super::{Item, Wish};
+use super::{Item, Wish, families};
 use crate::fault::{Code, Fault, Side};
 use crate::model::table::{RowKey, TableName};
 use crate::source::catalog;
-use crate::source::facts;
 use crate::{source, target};
 
 /// At most so many tables are named in an item; the rest is counted.
 const NAMED: usize = 5;
 
-fn name_some(names: &[String]) -> String {
+pub(super) fn name_some(names: &[String]) -> String {
     let shown = names.iter().take(NAMED).cloned().collect::<Vec<_>>().join("; ");
     if names.len() > NAMED { format!("{shown}; and {} more", names.len() - NAMED) } else { shown }
 }
@@ -82,7 +81,7 @@ async fn on_source(from: &mut Source, wish: &Wish<'_>, items: &mut Vec<Item>) ->
     if !views.is_empty() {
         items.push(Item::warn("source.views", name_some(&views), "views are not carried: create them on the target by hand"));
     }
-    cascades(from, wish, items).await
+    families::on_source(from, wish, &keyless, items).await
 }
 
 /// Tables that are copied under a lock, and hold up the stream meanwhile.
@@ -104,26 +103,7 @@ async fn without_key(from: &mut Source, keyless: &[TableName]) -> Item {
     }
 }
 
-async fn cascades(from: &mut Source, wish: &Wish<'_>, items: &mut Vec<Item>) -> Result<(), Fault> {
-    if facts::logs_cascades(&mut from.conn).await? {
-        return Ok(());
-    }
-    let found: Vec<String> = catalog::cascades(Side::Source, &mut from.conn)
-        .await?
-        .into_iter()
-        .filter(|cascade| wish.selection.includes(&cascade.child.schema, &cascade.child.table))
-        .map(|cascade| format!("{} of {}", cascade.constraint, cascade.child))
-        .collect();
-    items.push(Item::demand(
-        "source.cascades",
-        found.is_empty(),
-        describe_list(&found, "no foreign key changes rows by itself"),
-        "the source does not log what CASCADE and SET NULL do, and this version does not repeat it: exclude the tables",
-    ));
-    Ok(())
-}
-
-fn describe_list(found: &[String], none: &str) -> String {
+pub(super) fn describe_list(found: &[String], none: &str) -> String {
     if found.is_empty() { none.to_owned() } else { name_some(found) }
 }
 
@@ -215,7 +195,7 @@ async fn on_target(from: &mut Source, to: &mut Target, wish: &Wish<'_>, items: &
     if !different.is_empty() {
         items.push(Item::fail("target.definitions", name_some(&different), Code::SchemaMismatch.remedy()));
     }
-    Ok(())
+    families::on_target(from, to, &there, wish, items).await
 }
 
 /// What the target would refuse to create, or create otherwise, by a setting that only its administrator changes.

@@ -26,6 +26,7 @@
 //! rolled back by the target). The writer is not aborted on a graceful stop: it looks at the stop between batches.
 
 mod burials;
+mod families;
 mod lines;
 mod recall;
 mod start;

@@ -1,6 +1,6 @@
 //! The start: prechecks, then either take the task over or begin it.
 
-use super::Replicator;
+use super::{Replicator, families};
 use crate::checkpoint::Checkpoint;
 use crate::conn::Purpose;
 use crate::fault::{Fault, Side};
@@ -83,6 +83,9 @@ async fn begin(replicator: &Replicator, conn: &mut target::Conn) -> Result<Check
     let theirs = schema::describe(Side::Source, &charter.source, &names).await?;
     let ours = schema::describe(Side::Target, &charter.target, &names).await?;
     schema::compare(&theirs, &ours)?;
+    if charter.migrate.stream() {
+        families::compare(&mut source, conn, &names).await?;
+    }
     let checkpoint = Checkpoint {
         epoch: 1,
         sequence: 0,

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use super::lines::{self, Sequel};
 use super::tide::Tide;
-use super::{Replicator, burials, recall, watch};
+use super::{Replicator, burials, families, recall, watch};
 use crate::apply::{self, Merger, Writing};
 use crate::checkpoint::Checkpoint;
 use crate::conn::Purpose;
@@ -18,6 +18,7 @@ use crate::copy::{self, Copying, Pending};
 use crate::fault::{Code, Fault, Side};
 use crate::model::change::StreamItem;
 use crate::model::event::Framed;
+use crate::model::family::Families;
 use crate::model::phase::Phase;
 use crate::model::position::{Applied, FilePosition, Mark, Position};
 use crate::model::table::{Table, TableName};
@@ -47,6 +48,7 @@ pub(super) struct Chart {
     pub(super) facts: Arc<Facts>,
     tables: Arc<HashMap<TableName, Arc<Table>>>,
     overlaps: Arc<Overlaps>,
+    families: Arc<Families>,
     pending: Vec<Pending>,
     /// The target takes LOAD DATA LOCAL.
     loads: bool,
@@ -222,6 +224,7 @@ fn copying_of(replicator: &Replicator, chart: &Chart, epoch: u64, reach: Option<
         paused: replicator.knobs.paused.subscribe(),
         observer: replicator.observer.clone(),
         progress: Arc::clone(&replicator.progress),
+        families: Arc::clone(&chart.families),
         reach,
         loads: chart.loads,
     }
@@ -253,7 +256,9 @@ async fn set_up_lane(
     let observer = replicator.observer.clone();
     let pump = stream::pump(reader, assembler, lane, observer.clone());
     let uuid = chart.facts.uuid.clone();
+    let places = apply::family::places(&chart.families, &chart.tables)?;
     let merger = Merger::new(charter.apply.clone(), Arc::clone(&chart.overlaps), uuid.clone(), checkpoint.position.clone())
+        .with_places(places)
         .with_loads(chart.loads);
     let merging = apply::merge(merger, received_loads, parts, observer.clone());
     let writing = apply::write(
@@ -315,9 +320,17 @@ async fn survey(replicator: &Replicator, checkpoint: &Checkpoint, loads: bool) -
     same_source(&facts, checkpoint, &mut source).await?;
     let listed = catalog::list(Side::Source, &mut source, &charter.selection).await?;
     let lines = target::state::tables(&mut target, &charter.task).await?;
+    let keys = match charter.migrate.stream() {
+        true => Some(families::keys(&mut source, &mut target).await?),
+        false => None,
+    };
+    if let Some(keys) = &keys {
+        keys.spare_others(&lines, &charter.selection)?;
+    }
     let lines = settle(lines, replicator, checkpoint, (&facts, &mut source), (&listed, &mut target)).await?;
     let names: Vec<TableName> = lines.iter().map(|line| line.name.clone()).collect();
     let tables = Arc::new(schema::describe(Side::Target, &charter.target, &names).await?);
+    let families = keys.map_or_else(|| Ok(Families::default()), |keys| keys.families(&lines, &tables))?;
     let estimate = |name: &TableName| listed.iter().find(|table| table.name == *name).map_or(0, |table| table.rows_estimated);
     let mut overlaps = Overlaps::new();
     let mut pending = Vec::new();
@@ -343,7 +356,7 @@ async fn survey(replicator: &Replicator, checkpoint: &Checkpoint, loads: bool) -
         overlaps.insert(line.name.clone(), overlap);
     }
     show(replicator, &facts, &target_facts, checkpoint, &lines, &estimate);
-    Ok(Chart { facts: Arc::new(facts), tables, overlaps: Arc::new(overlaps), pending, loads })
+    Ok(Chart { facts: Arc::new(facts), tables, overlaps: Arc::new(overlaps), families: Arc::new(families), pending, loads })
 }
 
 /// The position must belong to this server's history.

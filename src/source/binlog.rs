@@ -19,7 +19,7 @@ use futures_util::StreamExt;
 use mysql_async::binlog::events::{
     Event as WireEvent, EventData, QueryEvent, RowsEventData, TableMapEvent, TransactionPayloadEvent,
 };
-use mysql_async::binlog::{BinlogChecksumAlg, StatusVarKey, TransactionPayloadCompressionType};
+use mysql_async::binlog::{BinlogChecksumAlg, RowsEventFlags, StatusVarKey, TransactionPayloadCompressionType};
 use mysql_async::prelude::Queryable;
 use mysql_async::{BinlogStream, BinlogStreamRequest, GnoInterval, Sid};
 
@@ -364,7 +364,8 @@ fn rows_event(rows: &RowsEventData<'_>) -> Event {
         (Some(one), None) | (None, Some(one)) => one,
         (Some(_), Some(_)) | (None, None) => None,
     };
-    Event::Rows(RowsEvent { table_id: rows.table_id(), kind, columns, data: Arc::from(rows.rows_data()) })
+    let keys_act = !rows.flags().contains(RowsEventFlags::NO_FOREIGN_KEY_CHECKS);
+    Event::Rows(RowsEvent { table_id: rows.table_id(), kind, columns, keys_act, data: Arc::from(rows.rows_data()) })
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use mysql_async::{Conn, Row};
 
 use crate::conn::diagnose;
 use crate::fault::{Code, Fault, Side};
+use crate::model::family::{Action, ForeignKey};
 use crate::model::selection::Selection;
 use crate::model::table::{Column, ColumnKind, Key, RowKey, Table, TableName};
 use crate::sql::{qualified, quoted};
@@ -63,23 +64,50 @@ pub async fn bare_timestamps(conn: &mut Conn) -> Result<Vec<(TableName, String)>
     Ok(rows.into_iter().map(|(schema, table, column)| (TableName { schema, table }, column)).collect())
 }
 
-/// A foreign key whose action changes rows of the child on its own.
-#[derive(Debug, Clone)]
-pub struct Cascade {
-    pub child: TableName,
-    pub constraint: String,
-}
+/// Child, name, and a column with the one that it refers to.
+type KeyPart = (String, String, String, String, String, String, String);
 
-/// Foreign keys with CASCADE, SET NULL or SET DEFAULT.
-pub async fn cascades(side: Side, conn: &mut Conn) -> Result<Vec<Cascade>, Fault> {
-    let rows: Vec<(String, String, String)> = conn
+/// A parent, and each column of the child with the one of the parent.
+type Columns = (TableName, Vec<(String, String)>);
+
+/// The foreign keys of a server, as far as the account sees their tables.
+pub async fn foreign_keys(side: Side, conn: &mut Conn) -> Result<Vec<ForeignKey>, Fault> {
+    let place = |error: &mysql_async::Error| diagnose(side, error).at("its foreign keys");
+    let rules: Vec<(String, String, String, String, String)> = conn
         .query(
-            "SELECT CONSTRAINT_SCHEMA, TABLE_NAME, CONSTRAINT_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS \
-             WHERE UPDATE_RULE IN ('CASCADE','SET NULL','SET DEFAULT') OR DELETE_RULE IN ('CASCADE','SET NULL','SET DEFAULT')",
+            "SELECT CONSTRAINT_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, UPDATE_RULE, DELETE_RULE FROM \
+             information_schema.REFERENTIAL_CONSTRAINTS ORDER BY CONSTRAINT_SCHEMA, TABLE_NAME, CONSTRAINT_NAME",
         )
         .await
-        .map_err(|error| diagnose(side, &error))?;
-    Ok(rows.into_iter().map(|(schema, table, constraint)| Cascade { child: TableName { schema, table }, constraint }).collect())
+        .map_err(|error| place(&error))?;
+    let parts: Vec<KeyPart> = conn
+        .query(
+            "SELECT CONSTRAINT_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, COLUMN_NAME, REFERENCED_TABLE_SCHEMA, REFERENCED_TABLE_NAME, \
+             REFERENCED_COLUMN_NAME FROM information_schema.KEY_COLUMN_USAGE WHERE REFERENCED_TABLE_NAME IS NOT NULL \
+             ORDER BY CONSTRAINT_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, ORDINAL_POSITION",
+        )
+        .await
+        .map_err(|error| place(&error))?;
+    // The join is made here: 5.7 would read every table's definition once for each row of the other list.
+    let mut columns: HashMap<(String, String, String), Columns> = HashMap::new();
+    for (schema, table, name, column, parent_schema, parent, referenced) in parts {
+        let parent = TableName { schema: parent_schema, table: parent };
+        columns.entry((schema, table, name)).or_insert_with(|| (parent, Vec::new())).1.push((column, referenced));
+    }
+    rules
+        .into_iter()
+        .map(|(schema, table, name, on_update, on_delete)| {
+            let found = columns.remove(&(schema.clone(), table.clone(), name.clone()));
+            let child = TableName { schema, table };
+            match (found, Action::parse(&on_update), Action::parse(&on_delete)) {
+                (Some((parent, columns)), Some(on_update), Some(on_delete)) => {
+                    let (columns, referenced) = columns.into_iter().unzip();
+                    Ok(ForeignKey { name, child, columns, parent, referenced, on_update, on_delete })
+                }
+                (..) => Err(Fault::new(Code::ServerError(side), format!("the foreign key {name} of {child} cannot be read"))),
+            }
+        })
+        .collect()
 }
 
 /// `SHOW CREATE TABLE`, as text.

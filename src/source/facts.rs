@@ -228,12 +228,13 @@ pub async fn replicas(facts: &Facts, conn: &mut Conn) -> Result<Vec<(u64, Option
     Ok(rows.iter().filter_map(|row| Some((row.get_opt::<u64, _>(0)?.ok()?, uuid(row)))).collect())
 }
 
-/// Whether what foreign keys do by themselves (CASCADE, SET NULL) is in the binary log: from 9.6 on, unless switched off.
-pub async fn logs_cascades(conn: &mut Conn) -> Result<bool, Fault> {
+/// Whether the server carries out above its engine what foreign keys do by themselves (CASCADE, SET NULL), and so has it in the binary
+/// log: from 9.6 on, unless switched off. For either end.
+pub async fn logs_cascades(side: Side, conn: &mut Conn) -> Result<bool, Fault> {
     let row: Option<(String, String)> = conn
         .query_first("SHOW GLOBAL VARIABLES LIKE 'innodb\\_native\\_foreign\\_keys'")
         .await
-        .map_err(|error| diagnose(Side::Source, &error))?;
+        .map_err(|error| diagnose(side, &error))?;
     Ok(row.is_some_and(|(_, value)| value == "OFF"))
 }
 

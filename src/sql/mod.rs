@@ -4,6 +4,7 @@
 //! session of ours runs under `SET NAMES binary`, so text travels in the column's own character set, byte for byte, and no
 //! conversion can lose a character or reject one.
 
+pub mod acting;
 pub mod dml;
 pub mod document;
 pub mod heartbeat;

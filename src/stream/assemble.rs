@@ -248,7 +248,7 @@ impl Assembler {
         };
         let changes =
             split(&event, &layout).map_err(|error| Fault::new(Code::EventDamaged, format!("{}: {error}", table.name)))?;
-        let rows = Rows { table, changes, bytes, at: self.here(end) };
+        let rows = Rows { table, changes, bytes, keys_act: event.keys_act, at: self.here(end) };
         match &mut self.group {
             Group::Xa { rows: group, .. } => {
                 self.hold.add(group, rows)?;

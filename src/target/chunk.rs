@@ -33,6 +33,17 @@ pub struct Fill<'a> {
     pub bytes: u64,
 }
 
+/// These tables were copied whole, at one `mark`: the ledger says it of all of them at once. Not cancel-safe.
+pub async fn stand(conn: &mut Conn, task: &str, epoch: u64, tables: &[&TableName], mark: &Mark) -> Result<(), Fault> {
+    run(conn, "START TRANSACTION").await?;
+    for table in tables {
+        let mut ledger = Ledger { conn: &mut *conn, task, epoch, table };
+        ledger.hold().await?;
+        ledger.change(&sql::complete("snapshot", mark)).await?;
+    }
+    run(conn, "COMMIT").await
+}
+
 /// A range of the ledger.
 #[derive(Debug, Clone, Copy)]
 pub struct Line<'a> {
@@ -130,11 +141,6 @@ impl Ledger<'_> {
     pub async fn copied(&mut self, mark: &Mark) -> Result<(), Fault> {
         let chunks = sql::forget_chunks(self.task, self.table);
         self.transition(&[chunks], &sql::complete("copied", mark)).await
-    }
-
-    /// The table was copied whole, at `mark`.
-    pub async fn snapshot(&mut self, mark: &Mark) -> Result<(), Fault> {
-        self.transition(&[], &sql::complete("snapshot", mark)).await
     }
 
     /// The overlap is over, whatever server the source becomes.

@@ -11,7 +11,7 @@ pub const ENUM_ZERO: bool = true;
 pub const UNIQUE_PREFIXES: bool = false;
 
 /// Foreign keys with CASCADE and SET NULL, whose effects the source does not log.
-pub const CASCADES: bool = false;
+pub const CASCADES: bool = true;
 
 /// Changes to the definition of tables while the task runs.
 pub const DDL: bool = false;

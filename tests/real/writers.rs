@@ -72,8 +72,8 @@ async fn commits(conn: &mut Conn, statements: &[String]) -> bool {
     for statement in whole.chain(std::iter::once("COMMIT")) {
         match conn.query_drop(statement).await {
             Ok(()) => {}
-            // A duplicate; a lock wait that is too long; a deadlock.
-            Err(Error::Server(error)) if matches!(error.code, 1062 | 1205 | 1213) => {
+            // A duplicate; a lock wait that is too long; a deadlock; what a foreign key forbids, or cannot do that far down.
+            Err(Error::Server(error)) if matches!(error.code, 1062 | 1205 | 1213 | 1451 | 1452 | 1761 | 1762 | 3008 | 6575) => {
                 conn.query_drop("ROLLBACK").await.expect("a rollback");
                 return false;
             }

@@ -26,7 +26,13 @@ fn map(name: &str, wire: Wire) -> Event {
 }
 
 fn insert(full: bool) -> Event {
-    Event::Rows(RowsEvent { table_id: 1, kind: RowsKind::Insert, columns: full.then_some(1), data: Arc::from([0, 9, 0, 8]) })
+    Event::Rows(RowsEvent {
+        table_id: 1,
+        kind: RowsKind::Insert,
+        columns: full.then_some(1),
+        keys_act: true,
+        data: Arc::from([0, 9, 0, 8]),
+    })
 }
 
 const TINY: Wire = Wire::Integer { bytes: 1 };
@@ -92,7 +98,8 @@ fn partial_images_and_damage_stop() {
     assert_eq!(code(stream.feed(framed(insert(true), 5))), Some(Code::EventDamaged), "no table map came before");
     assert_eq!(code(stream.feed(framed(map("t", TINY), 6))), None);
     assert_eq!(code(stream.feed(framed(insert(false), 7))), Some(Code::PartialImage));
-    let cut = Event::Rows(RowsEvent { table_id: 1, kind: RowsKind::Update, columns: Some(1), data: Arc::from([0, 9]) });
+    let cut =
+        Event::Rows(RowsEvent { table_id: 1, kind: RowsKind::Update, columns: Some(1), keys_act: true, data: Arc::from([0, 9]) });
     assert_eq!(code(stream.feed(framed(cut, 8))), Some(Code::EventDamaged));
 }
 
