@@ -213,6 +213,7 @@ impl Replicator {
         self.observer.update(|snapshot| {
             snapshot.phase = Phase::Failed;
             snapshot.error = Some(failure);
+            snapshot.failed_at = Some(unix_now());
         });
     }
 
