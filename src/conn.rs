@@ -7,9 +7,11 @@
 //! * `time_zone='+00:00'`: TIMESTAMP as UTC, without a hole or a double hour;
 //! * an explicit `sql_mode`: strict, so that nothing is cut or rounded silently, but with zero dates, invalid dates and `id = 0` as
 //!   they are stored;
-//! * `autocommit=1` and no limit on rows, so that every read sees the present and all of it;
-//! * on the source REPEATABLE READ (a row that may yet be rolled back is not read) and no limit on time;
-//! * on the target `foreign_key_checks=0` (the source has checked) and READ COMMITTED (no gap locks between chunks and batches).
+//! * `autocommit=1` and no limit on rows or time, so that every read sees the present and all of it; columns that the server made
+//!   for itself (`my_row_id`) are shown, whatever its default is;
+//! * on the source REPEATABLE READ (a row that may yet be rolled back is not read);
+//! * on the target `foreign_key_checks=0` (the source has checked), READ COMMITTED (no gap locks between chunks and batches), and
+//!   READ WRITE, which `transaction_read_only` may have taken from every new session.
 //!
 //! TLS: `required` encrypts without checking who answers; `verify-identity` checks. A server without TLS is refused in both: there is
 //! no fallback. There is no `verify-ca`: the TLS library that the driver uses checks chain and name together, and the driver's switch
@@ -126,15 +128,15 @@ const KEEPALIVE: Duration = Duration::from_secs(20);
 pub const STRICT: &str = "SET sql_mode='NO_AUTO_VALUE_ON_ZERO,STRICT_ALL_TABLES,STRICT_TRANS_TABLES,ALLOW_INVALID_DATES'";
 /// For the one value that strict mode refuses although the source holds it: the error value of an ENUM.
 pub const LAX: &str = "SET sql_mode='NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES'";
-/// The largest `sql_select_limit`, which is none; `DEFAULT` would be the server's own setting.
+/// The largest `sql_select_limit`, which is none; `DEFAULT` would be the server's own setting. Versions that do not know the last two
+/// pass over them.
 const COMMON: &str = "SET time_zone='+00:00', net_read_timeout=600, net_write_timeout=600, wait_timeout=28800, autocommit=1, \
-                      completion_type=0, sql_safe_updates=0, sql_big_selects=1, sql_select_limit=18446744073709551615";
-/// A server too old to know the second one is named by the precheck.
-const SOURCE: [&str; 2] =
-    ["SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", "/*!50708 SET SESSION max_execution_time=0 */"];
-const TARGET: [&str; 2] = [
+                      completion_type=0, sql_safe_updates=0, sql_big_selects=1, sql_select_limit=18446744073709551615 \
+                      /*!50708 , max_execution_time=0 */ /*!80030 , show_gipk_in_create_table_and_information_schema=1 */";
+const SOURCE: &[&str] = &["SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ"];
+const TARGET: &[&str] = &[
     "SET foreign_key_checks=0, unique_checks=1, range_optimizer_max_mem_size=0, innodb_lock_wait_timeout=20",
-    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE",
 ];
 
 fn ssl(tls: &Tls) -> Option<SslOpts> {
@@ -256,7 +258,7 @@ const fn names_only(code: u16) -> bool {
         code,
         // Connections, limits of the server, privileges.
         1040 | 1042..=1045 | 1053 | 1129 | 1130 | 1142 | 1143 | 1152..=1161 | 1184 | 1203 | 1205 | 1213 | 1226 | 1227 | 1290 | 1317 | 1370
-            | 1410 | 1698 | 1792 | 1820 | 1836 | 1862 | 2006 | 2013 | 3024 | 3100 | 3118 | 3159 | 4031
+            | 1410 | 1698 | 1792 | 1820 | 1836 | 1862 | 2006 | 2013 | 3024 | 3032 | 3100 | 3118 | 3159 | 4031
             // The binary log.
             | 1220 | 1236 | 1373
             // Databases, tables, columns, keys, settings.

@@ -66,6 +66,7 @@ pub enum Code {
     DdlOnSelected,
     TransactionUnsupported,
     SchemaMismatch,
+    DefinitionRefused,
     ValueUnsupported,
     Drift,
     Fenced,
@@ -109,6 +110,7 @@ impl Code {
             Self::DdlOnSelected => "ddl-on-selected",
             Self::TransactionUnsupported => "transaction-unsupported",
             Self::SchemaMismatch => "schema-mismatch",
+            Self::DefinitionRefused => "definition-refused",
             Self::ValueUnsupported => "value-unsupported",
             Self::Drift => "drift",
             Self::Fenced => "fenced",
@@ -143,6 +145,7 @@ impl Code {
             | Self::DdlOnSelected
             | Self::TransactionUnsupported
             | Self::SchemaMismatch
+            | Self::DefinitionRefused
             | Self::ValueUnsupported
             | Self::Drift
             | Self::Fenced
@@ -195,7 +198,7 @@ impl Code {
             }
             Self::ServerIdInUse => "another replica uses this server_id: set another task.server_id and start again",
             Self::SourceChanged => {
-                "the source is another server than the one this task's position belongs to: enable GTIDs, or start a new task"
+                "the source is not the server, or its log not the history, that this task's position belongs to: lead it back there, or start a new task (with GTIDs, if the server will change again)"
             }
             Self::SelectionChanged => {
                 "a task carries the tables that it began with: set [objects] and [migrate] back, or exclude the table here and carry it in a task of its own (another task.name and server_id, no rows of it on the target)"
@@ -215,6 +218,9 @@ impl Code {
                 "this version does not carry such transactions on selected tables: exclude the tables or avoid the statement; when it commits what was prepared before the task began, begin a new task while XA RECOVER shows nothing"
             }
             Self::SchemaMismatch => "make the target's table equal to the source's, or drop it so that it is created again",
+            Self::DefinitionRefused => {
+                "the target does not take the table as the source defines it: create it there by hand with the same columns and keys, change it at the source, or exclude it; then start again"
+            }
             Self::ValueUnsupported => {
                 "the value cannot be written exactly by this version: exclude the table or change the value at the source"
             }
@@ -283,12 +289,27 @@ const DAMAGE: [&str; 5] =
 /// Decides what a server's error number means. `message` tells apart what shares a number.
 pub fn of_server_error(side: Side, number: u16, message: &str) -> Code {
     match number {
-        // Too many connections; server shutting down; host blocked for now; network errors; killed; idle disconnect.
-        1040 | 1053 | 1077..=1079 | 1129 | 1152 | 1154..=1161 | 1184 | 1203 | 1226 | 2006 | 2013 | 4031 => {
-            Code::ConnectionLost(side)
-        }
-        // Lock wait, deadlock, interrupted, timeouts, PolarDB's DDL synchronisation.
-        1205 | 1213 | 1317 | 1969 | 3024 | 3058 | 8007 => Code::Busy(side),
+        // Too many connections; server shutting down; host blocked for now; no thread left; network errors; killed; idle disconnect;
+        // taken offline by its operator, or not available yet.
+        1040
+        | 1053
+        | 1077..=1079
+        | 1129
+        | 1135
+        | 1152
+        | 1154..=1161
+        | 1184
+        | 1203
+        | 1226
+        | 2006
+        | 2013
+        | 3032
+        | 3168
+        | 3169
+        | 4031 => Code::ConnectionLost(side),
+        // Lock wait, no room for locks, deadlock, interrupted, a table that was rebuilt or forgotten meanwhile, too many transactions,
+        // timeouts, PolarDB's DDL synchronisation.
+        1205 | 1206 | 1213 | 1317 | 1412 | 1615 | 1637 | 1969 | 3024 | 3058 | 8007 => Code::Busy(side),
         1290 | 1792 | 1836 | 3100 => Code::ReadOnly,
         1045 | 1698 | 1820 | 1862 | 3118 => Code::LoginRefused(side),
         1044 | 1142 | 1143 | 1227 | 1370 | 1410 => Code::PrivilegeMissing(side),
@@ -404,6 +425,8 @@ mod tests {
     fn an_unknown_server_error_stops() {
         assert_eq!(of_server_error(Side::Target, 9999, "").class(), None);
         assert_eq!(of_server_error(Side::Target, 1213, "").class(), Some(Class::Other));
+        assert_eq!(of_server_error(Side::Source, 1412, "").class(), Some(Class::Other), "a table that was rebuilt");
+        assert_eq!(of_server_error(Side::Target, 3032, "").class(), Some(Class::Connection), "offline for a while");
         assert_eq!(of_server_error(Side::Source, 1236, "a replica with the same server_uuid/server_id"), Code::ServerIdInUse);
         assert_eq!(of_server_error(Side::Source, 1236, "Could not find first log file"), Code::StreamLost);
     }

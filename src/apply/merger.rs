@@ -1,10 +1,9 @@
 //! The merger's loop: takes items, closes batches, renders them ahead of the writer.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use prometheus::core::{AtomicF64, GenericCounter};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::merge::{MergeError, Mode, TableRun};
@@ -28,12 +27,11 @@ pub struct Merger {
     overlaps: Arc<Overlaps>,
     /// The server whose files the stream's positions name.
     source_uuid: String,
-    /// The end of the last transaction that was handed to the writer, or is in the open batch.
-    merged: Position,
     /// Where the open batch begins: what decides whether a table is still in overlap.
     batch_start: Position,
     open: Open,
     shapes: HashMap<TableName, Arc<Shapes>>,
+    loads: bool,
 }
 
 /// The batch in the making.
@@ -50,18 +48,22 @@ struct Open {
     bytes: usize,
 }
 
+/// Time that is spent merging, and not waiting.
+#[derive(Debug)]
+struct Watch {
+    began: Instant,
+    spent: Duration,
+}
+
 impl Merger {
     /// `start` is the checkpoint's position: everything up to it is on the target.
     pub fn new(settings: Settings, overlaps: Arc<Overlaps>, source_uuid: String, start: Position) -> Self {
-        Self {
-            settings,
-            overlaps,
-            source_uuid,
-            merged: start.clone(),
-            batch_start: start,
-            open: Open::default(),
-            shapes: HashMap::new(),
-        }
+        Self { settings, overlaps, source_uuid, batch_start: start, open: Open::default(), shapes: HashMap::new(), loads: false }
+    }
+
+    /// The target takes LOAD DATA LOCAL.
+    pub fn with_loads(self, loads: bool) -> Self {
+        Self { loads, ..self }
     }
 
     /// How a table stands to the stream at the start of the open batch; `None`: these rows are in its snapshot already.
@@ -94,8 +96,8 @@ impl Merger {
         for change in rows.changes {
             run.push(change).map_err(|error| {
                 let code = match &error {
-                    MergeError::Contradiction => Code::EventDamaged,
-                    MergeError::Row(_) => Code::ValueUnsupported,
+                    MergeError::Contradiction | MergeError::Row(RowError::Image(_)) => Code::EventDamaged,
+                    MergeError::Row(RowError::Literal(_)) => Code::ValueUnsupported,
                 };
                 Fault::new(code, format!("{}: {error}", table.name)).at(&rows.at)
             })?;
@@ -104,7 +106,6 @@ impl Merger {
     }
 
     fn end(&mut self, commit: Commit) {
-        self.merged = commit.position.clone();
         self.open.end = Some(commit);
         self.open.unfinished = false;
         self.open.transactions += 1;
@@ -126,47 +127,49 @@ impl Merger {
         self.is_complete() && !(self.open.runs.is_empty() && self.open.undecided.is_empty())
     }
 
-    async fn take(&mut self, item: StreamItem, seconds: &GenericCounter<AtomicF64>) -> Result<(), Fault> {
-        match item {
-            StreamItem::Commit(commit) => self.end(commit),
-            StreamItem::Rows(rows) => self.take_rows(rows, seconds).await?,
-            StreamItem::Prepared(prepared, commit) => {
-                self.open.undecided.prepare(prepared);
-                self.end(commit);
-            }
-            StreamItem::Decided { prepared, rows, commit } => {
-                for rows in rows {
-                    self.take_rows(rows, seconds).await?;
+    /// Takes items until there are none or the batch is full. Returns the time that was spent, without waits.
+    async fn take(&mut self, items: &mut VecDeque<StreamItem>) -> Result<Duration, Fault> {
+        let mut watch = Watch { began: Instant::now(), spent: Duration::ZERO };
+        while !self.full()
+            && let Some(item) = items.pop_front()
+        {
+            match item {
+                StreamItem::Commit(commit) => self.end(commit),
+                StreamItem::Rows(rows) => self.take_rows(rows, &mut watch).await?,
+                StreamItem::Prepared(prepared, commit) => {
+                    self.open.undecided.prepare(prepared);
+                    self.end(commit);
                 }
-                if let Some(xid) = prepared {
-                    self.open.undecided.decide(xid);
+                StreamItem::Decided { prepared, rows, commit } => {
+                    for rows in rows {
+                        self.take_rows(rows, &mut watch).await?;
+                    }
+                    if let Some(xid) = prepared {
+                        self.open.undecided.decide(xid);
+                    }
+                    self.end(commit);
                 }
-                self.end(commit);
             }
         }
-        Ok(())
+        Ok(watch.spent + watch.began.elapsed())
     }
 
-    async fn take_rows(&mut self, rows: Rows, seconds: &GenericCounter<AtomicF64>) -> Result<(), Fault> {
+    async fn take_rows(&mut self, rows: Rows, watch: &mut Watch) -> Result<(), Fault> {
         // A table without a key is copied as one snapshot: its events wait until the snapshot stands.
         if rows.table.key_columns().is_none() {
+            watch.spent += watch.began.elapsed();
             self.overlap(&rows.table.name)?.copied().await;
+            watch.began = Instant::now();
         }
-        let began = Instant::now();
-        self.push(rows)?;
-        seconds.inc_by(began.elapsed().as_secs_f64());
-        Ok(())
+        self.push(rows)
     }
 
     /// Closes the open batch, or the piece of it that memory should hold, and renders it.
     fn close(&mut self) -> Result<Part, Fault> {
         let open = std::mem::take(&mut self.open);
         let end = open.end.filter(|_| !open.unfinished);
-        if end.is_some() {
-            self.batch_start = self.merged.clone();
-        }
         let mut part = Part {
-            statements: Vec::new(),
+            writes: render::Output::default(),
             fates: Vec::new(),
             end,
             transactions: open.transactions as u64,
@@ -176,13 +179,13 @@ impl Merger {
             bytes: open.bytes as u64,
         };
         for (name, (table, run)) in &open.runs {
-            let shapes = self.shapes.entry(name.clone()).or_insert_with(|| Arc::new(Shapes::new(table)));
-            render::render(run, shapes, &mut part.statements, &mut part.counts).map_err(|error| {
+            let shapes = self.shapes.entry(name.clone()).or_insert_with(|| Arc::new(Shapes::new(table, self.loads)));
+            render::render(run, shapes, &mut part.writes, &mut part.counts).map_err(|error| {
                 let code = match &error {
                     RowError::Image(_) => Code::EventDamaged,
                     RowError::Literal(_) => Code::ValueUnsupported,
                 };
-                Fault::new(code, format!("{name}: {error}")).at(&self.merged)
+                Fault::new(code, format!("{name}: {error}")).at(format!("a batch that begins at {}", self.batch_start))
             })?;
             if let TableRun::Keyed { mode: Mode::Idempotent, slots, .. } = run {
                 let keys = |present: bool| {
@@ -191,6 +194,9 @@ impl Merger {
                 part.fates.push(Fates { overlap: self.overlap(name)?, absent: keys(false), present: keys(true) });
             }
         }
+        if let Some(end) = &part.end {
+            self.batch_start = end.position.clone();
+        }
         Ok(part)
     }
 }
@@ -198,14 +204,20 @@ impl Merger {
 /// Merges until the pump's channel ends. Dropping it loses nothing that was committed.
 pub async fn merge(
     mut merger: Merger,
-    mut items: mpsc::Receiver<(StreamItem, Option<OwnedSemaphorePermit>)>,
+    mut loads: mpsc::Receiver<(Vec<StreamItem>, Option<OwnedSemaphorePermit>)>,
     parts: mpsc::Sender<Part>,
     observer: Observer,
 ) -> Result<(), Fault> {
     let mut last_sent = Instant::now();
     let seconds = observer.metrics().apply_seconds.of(ApplyStage::Merge);
+    // What is left of the last load, which keeps its permit until it is merged.
+    let (mut items, mut held) = (VecDeque::new(), None::<OwnedSemaphorePermit>);
     loop {
+        seconds.inc_by(merger.take(&mut items).await?.as_secs_f64());
         let full = merger.full();
+        if items.is_empty() {
+            drop(held.take());
+        }
         let idle_for = if merger.wants_writer() { Duration::ZERO } else { IDLE_CHECKPOINT.saturating_sub(last_sent.elapsed()) };
         let due = full || merger.is_complete() && idle_for.is_zero();
         tokio::select! {
@@ -219,10 +231,9 @@ pub async fn merge(
                 seconds.inc_by(began.elapsed().as_secs_f64());
                 last_sent = Instant::now();
             }
-            item = items.recv(), if !full => {
-                let Some((item, permit)) = item else { break };
-                merger.take(item, &seconds).await?;
-                drop(permit);
+            load = loads.recv(), if !full => {
+                let Some((load, permit)) = load else { break };
+                (items, held) = (load.into(), permit);
             }
             () = tokio::time::sleep(idle_for), if merger.is_complete() && !due => {}
         }
@@ -294,7 +305,9 @@ mod tests {
         merger.end(commit(40));
         let part = merger.close().expect("a part");
         assert!(part.fates.is_empty());
-        assert!(String::from_utf8_lossy(&part.statements[0].text).starts_with("INSERT INTO `shop`.`t` (`id`) VALUES (40)"));
+        assert!(
+            String::from_utf8_lossy(&part.writes.statements[0].text).starts_with("INSERT INTO `shop`.`t` (`id`) VALUES (40)")
+        );
     }
 
     #[tokio::test]
@@ -305,7 +318,7 @@ mod tests {
         let work = tokio::spawn(merge(merger, received, parts, Observer::new("t", "0")));
         for offset in [10, 30] {
             for item in [StreamItem::Rows(rows(&table, offset)), StreamItem::Commit(commit(offset))] {
-                items.send((item, None)).await.expect("the merger lives");
+                items.send((vec![item], None)).await.expect("the merger lives");
             }
         }
         let mut ends = Vec::new();

@@ -37,9 +37,9 @@ use std::sync::Arc;
 use crate::model::Bytes;
 use crate::model::change::{Commit, KeyBytes};
 use crate::overlap::Overlap;
-use crate::sql::statement::Statement;
 
 pub use merger::{Merger, merge};
+pub use render::Output;
 pub use undecided::Undecided;
 pub use writing::{Writing, write};
 
@@ -89,7 +89,7 @@ pub struct Fates {
 /// A batch, or a piece of one that is larger than memory should hold.
 #[derive(Debug)]
 pub struct Part {
-    pub statements: Vec<Statement>,
+    pub writes: Output,
     /// Sorted by table, so that gates are always taken in the same order.
     pub fates: Vec<Fates>,
     /// The last transaction in it; `None` in the middle of a transaction.

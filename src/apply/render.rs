@@ -6,25 +6,37 @@
 //! Idempotent writes upsert. Before that, rows that hold one of the secondary unique values are evicted: such a row is of another
 //! time (read by a chunk later than our position), its own events are still to come and write it whole. An upsert alone would
 //! overwrite that row instead of ours.
+//!
+//! Of a table without a key, the rows that go are taken first ([`keyless`]), then the rows that come are inserted.
 
 use std::sync::Arc;
 
 use super::Counts;
-use super::merge::{Mode, Slot, TableRun};
-use crate::model::change::Change;
+use super::merge::{Mode, Net, Slot, TableRun};
 use crate::model::image::RowImage;
 use crate::model::json;
 use crate::model::table::Table;
 use crate::model::value::Value;
-use crate::sql::dml::{self, Collision, Inserts, RowError, STATEMENT_BYTES, Shapes};
+use crate::sql::dml::{self, RowError, STATEMENT_BYTES, Shapes};
+use crate::sql::inserts::{Collision, Inserts, MANY};
+use crate::sql::keyless::{self, Copies, Removal};
 use crate::sql::statement::Statement;
 
+/// What a part does to the target. Removals come first; no table has both a removal and a statement that must come before it.
+#[derive(Debug, Default)]
+pub struct Output {
+    pub removals: Vec<Removal>,
+    pub statements: Vec<Statement>,
+}
+
 /// Appends a run's statements and adds up its rows.
-pub fn render(run: &TableRun, shapes: &Shapes, out: &mut Vec<Statement>, counts: &mut Counts) -> Result<(), RowError> {
+pub fn render(run: &TableRun, shapes: &Arc<Shapes>, out: &mut Output, counts: &mut Counts) -> Result<(), RowError> {
     match run {
-        TableRun::Keyed { table, mode: Mode::Strict, slots, .. } => strict(table, shapes, slots, out, counts),
-        TableRun::Keyed { table, mode: Mode::Idempotent, slots, .. } => idempotent(table, shapes, slots, out, counts),
-        TableRun::Keyless { table, changes } => keyless(table, shapes, changes, out, counts),
+        TableRun::Keyed { table, mode: Mode::Strict, slots, .. } => strict(table, shapes, slots, &mut out.statements, counts),
+        TableRun::Keyed { table, mode: Mode::Idempotent, slots, .. } => {
+            idempotent(table, shapes, slots, &mut out.statements, counts)
+        }
+        TableRun::Keyless { table, nets, .. } => keyless(table, shapes, nets, out, counts),
     }
 }
 
@@ -35,10 +47,10 @@ fn values(table: &Table, row: &RowImage) -> Result<(Vec<u8>, usize), RowError> {
     Ok((out, blanks))
 }
 
-/// Whether two images of a row differ in one of its secondary unique keys.
+/// Whether two images of a row differ, by any bit, in one of its secondary unique keys.
 fn moves_unique(table: &Table, before: &RowImage, after: &RowImage) -> Result<bool, RowError> {
     for key in &table.secondary_uniques {
-        if dml::unique_of(table, key, before)? != dml::unique_of(table, key, after)? {
+        if !before.same_in(after, &key.columns)? {
             return Ok(true);
         }
     }
@@ -71,6 +83,11 @@ fn passes_for_unchanged(table: &Table, shapes: &Shapes, before: &RowImage, after
     Ok(passes)
 }
 
+fn inserts_of(shapes: &Shapes, rows: usize) -> Inserts<'_> {
+    let inserts = Inserts::new(shapes, Collision::Refuse, Some(1), STATEMENT_BYTES);
+    if rows >= MANY { inserts.many() } else { inserts }
+}
+
 fn strict(
     table: &Arc<Table>,
     shapes: &Shapes,
@@ -80,22 +97,22 @@ fn strict(
 ) -> Result<(), RowError> {
     let mut deletes: Vec<&[u8]> = Vec::new();
     let mut updates = Inserts::new(shapes, Collision::Overwrite, Some(2), STATEMENT_BYTES);
-    let mut inserts = Inserts::new(shapes, Collision::Refuse, Some(1), STATEMENT_BYTES);
+    let new = slots.iter().filter(|slot| slot.before.is_none() && slot.after.is_some()).count();
+    let mut inserts = inserts_of(shapes, new);
     for slot in slots {
         match (&slot.before, &slot.after) {
             (Some(before), Some(after)) if before == after => {}
             (Some(before), Some(after)) => {
-                let (new, blanks) = values(table, after)?;
                 // Binary JSON may change its bytes and not its content; the server would then count no change.
-                if shapes.has_documents && new == values(table, before)?.0 {
+                if shapes.has_documents && values(table, after)? == values(table, before)? {
                     continue;
                 }
                 counts.updates += 1;
                 if moves_unique(table, before, after)? || passes_for_unchanged(table, shapes, before, after)? {
                     deletes.push(&slot.key);
-                    inserts.push(&new, blanks);
+                    inserts.push_row(table, after)?;
                 } else {
-                    updates.push(&new, blanks);
+                    updates.push_row(table, after)?;
                 }
             }
             (Some(_), None) => {
@@ -104,8 +121,7 @@ fn strict(
             }
             (None, Some(after)) => {
                 counts.inserts += 1;
-                let (new, blanks) = values(table, after)?;
-                inserts.push(&new, blanks);
+                inserts.push_row(table, after)?;
             }
             (None, None) => {}
         }
@@ -147,8 +163,7 @@ fn idempotent(
         for (key, taken) in table.secondary_uniques.iter().zip(&mut taken) {
             taken.extend(dml::unique_of(table, key, after)?);
         }
-        let (new, blanks) = values(table, after)?;
-        upserts.push(&new, blanks);
+        upserts.push_row(table, after)?;
     }
     for (head, taken) in shapes.evict.iter().zip(&taken) {
         dml::deletes(head, taken.iter().map(Vec::as_slice), false, STATEMENT_BYTES, out);
@@ -157,43 +172,49 @@ fn idempotent(
     Ok(())
 }
 
+/// Up to so many distinct rows go one by one: a scan each, without a digest of every row.
+const FEW: usize = 2;
+
 fn keyless(
     table: &Arc<Table>,
-    shapes: &Shapes,
-    changes: &[Change],
-    out: &mut Vec<Statement>,
+    shapes: &Arc<Shapes>,
+    nets: &[Net],
+    out: &mut Output,
     counts: &mut Counts,
 ) -> Result<(), RowError> {
-    let fresh = || Inserts::new(shapes, Collision::Refuse, Some(1), STATEMENT_BYTES);
-    let mut inserts = fresh();
-    for change in changes {
-        let (gone, come) = match change {
-            Change::Insert { after } => (None, Some(after)),
-            Change::Delete { before } => (Some(before), None),
-            Change::Update { before, after } => (Some(before), Some(after)),
-        };
-        if let Some(row) = gone {
-            // Order matters from here on: what was inserted so far may be what is deleted now.
-            out.extend(std::mem::replace(&mut inserts, fresh()).finish());
-            out.push(dml::delete_one(shapes, table, row)?);
+    let gone: Vec<&Net> = nets.iter().filter(|net| net.change < 0).collect();
+    counts.deletes += gone.iter().map(|net| net.change.unsigned_abs()).sum::<u64>();
+    if gone.len() <= FEW || keyless::digest_expression(table).is_none() {
+        for net in gone {
+            out.statements.push(keyless::delete_some(shapes, table, &net.row, net.change.unsigned_abs())?);
         }
-        if let Some(row) = come {
-            let (new, blanks) = values(table, row)?;
-            inserts.push(&new, blanks);
-        }
-        match change {
-            Change::Insert { .. } => counts.inserts += 1,
-            Change::Delete { .. } => counts.deletes += 1,
-            Change::Update { .. } => counts.updates += 1,
+    } else {
+        for group in gone.chunks(keyless::ROWS_PER_REMOVAL) {
+            let mut rows = Vec::with_capacity(group.len());
+            for net in group {
+                let digest = keyless::digest_of(table, &net.row)?;
+                let (values, count) = (net.values.clone(), net.change.unsigned_abs());
+                rows.push((Copies { digest, values, blanks: net.blanks, count }, &net.row));
+            }
+            out.removals.push(Removal::new(shapes, table, &rows, STATEMENT_BYTES)?);
         }
     }
-    out.extend(inserts.finish());
+    let new = nets.iter().map(|net| usize::try_from(net.change).unwrap_or(0)).sum();
+    let mut inserts = inserts_of(shapes, new);
+    for net in nets {
+        for _ in 0..net.change {
+            counts.inserts += 1;
+            inserts.push(&net.values, net.blanks);
+        }
+    }
+    out.statements.extend(inserts.finish());
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::change::Change;
     use crate::model::image::{Layout, Wire};
     use crate::model::table::tests::{column, table};
     use crate::model::table::{ColumnKind, Key};
@@ -223,9 +244,9 @@ mod tests {
         for change in changes {
             run.push(change).expect("a change");
         }
-        let (mut out, mut counts) = (Vec::new(), Counts::default());
-        render(&run, &Shapes::new(table), &mut out, &mut counts).expect("statements");
-        out.into_iter().map(|s| (String::from_utf8(s.text).expect("ASCII"), s.expect)).collect()
+        let (mut out, mut counts) = (Output::default(), Counts::default());
+        render(&run, &Arc::new(Shapes::new(table, false)), &mut out, &mut counts).expect("statements");
+        out.statements.into_iter().map(|s| (String::from_utf8(s.text).expect("ASCII"), s.expect)).collect()
     }
 
     #[test]
@@ -267,19 +288,34 @@ mod tests {
     }
 
     #[test]
-    fn keyless_changes_keep_their_order() {
+    fn of_equal_rows_without_a_key_only_the_balance_is_written() {
         let mut table = (*shop(false)).clone();
         table.row_key = crate::model::table::RowKey::None;
-        let changes = vec![
-            Change::Insert { after: row(1, Some(1)) },
-            Change::Insert { after: row(1, Some(1)) },
-            Change::Delete { before: row(1, Some(1)) },
-            Change::Insert { after: row(2, Some(2)) },
-        ];
-        let heads: Vec<String> = statements(&Arc::new(table), Mode::Strict, changes)
-            .into_iter()
-            .map(|(text, _)| text.chars().take(6).collect())
-            .collect();
-        assert_eq!(heads, ["INSERT", "DELETE", "INSERT"]);
+        let table = Arc::new(table);
+        let insert = |id| Change::Insert { after: row(id, Some(1)) };
+        let delete = |id| Change::Delete { before: row(id, Some(1)) };
+        let changes = vec![insert(1), insert(1), delete(1), delete(2), insert(3), delete(3), delete(2)];
+        let out = statements(&table, Mode::Strict, changes);
+        assert!(
+            out[0].0.starts_with("DELETE FROM `shop`.`t` WHERE `id` IN (2,2) AND `u` IN (1,1) AND SHA2(")
+                && out[0].0.ends_with(" LIMIT 2")
+        );
+        assert_eq!(out[0].1, Expect::Exactly(2));
+        assert_eq!(out[1].0, "INSERT INTO `shop`.`t` (`id`,`u`) VALUES (1,1)");
+        assert_eq!(out.len(), 2);
+    }
+
+    #[test]
+    fn many_rows_without_a_key_go_together() {
+        let mut table = (*shop(false)).clone();
+        table.row_key = crate::model::table::RowKey::None;
+        let mut run = TableRun::new(Arc::new(table.clone()), Mode::Strict);
+        for id in 0..3 {
+            run.push(Change::Update { before: row(id, Some(1)), after: row(id, Some(2)) }).expect("a change");
+        }
+        let (mut out, mut counts) = (Output::default(), Counts::default());
+        render(&run, &Arc::new(Shapes::new(&table, false)), &mut out, &mut counts).expect("statements");
+        assert_eq!((out.removals.len(), out.statements.len()), (1, 1));
+        assert_eq!(counts, Counts { inserts: 3, updates: 0, deletes: 3 });
     }
 }

@@ -99,7 +99,7 @@ pub async fn write(mut writing: Writing, mut parts: mpsc::Receiver<Part>) -> Res
         let end = part.end.as_ref().map(|commit| (commit, writing.source_uuid.as_str(), phase));
         let began = *batch.began.get_or_insert_with(Instant::now);
         writing.writer.note(&part.undecided.prepared(), &part.undecided.decided()).await?;
-        let timing = writing.writer.write(&part.statements, end).await?;
+        let timing = writing.writer.write(&part.writes.removals, &part.writes.statements, end).await?;
         inside = part.end.is_none();
         batch.add(&part);
         writing.spent(timing);
@@ -183,12 +183,12 @@ impl Writing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::apply::Undecided;
+    use crate::apply::{Output, Undecided};
 
     #[test]
     fn a_batch_counts_all_its_parts() {
         let part = |transactions, inserts| Part {
-            statements: Vec::new(),
+            writes: Output::default(),
             fates: Vec::new(),
             end: None,
             transactions,

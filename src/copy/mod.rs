@@ -115,6 +115,8 @@ pub struct Copying {
     pub progress: Arc<Progress>,
     /// How far the stream has come; `None` without one.
     pub reach: Option<Reach>,
+    /// The target takes LOAD DATA LOCAL.
+    pub loads: bool,
 }
 
 impl Copying {

@@ -23,7 +23,8 @@ use crate::observe::snapshot::{Level, RetryClass, Side, TableState};
 use crate::overlap::Stage;
 use crate::source::documents::Documents;
 use crate::source::{self, rows};
-use crate::sql::dml::{Collision, Inserts, STATEMENT_BYTES, Shapes};
+use crate::sql::dml::{STATEMENT_BYTES, Shapes};
+use crate::sql::inserts::{Collision, Inserts};
 use crate::sql::{probe, qualified};
 use crate::target::chunk::{Fill, Ledger};
 use crate::target::{self, session};
@@ -99,10 +100,10 @@ pub async fn copy(copying: &Copying, pending: &Pending) -> Result<bool, Fault> {
         let sender = sender;
         rows::read(&mut reader, &all, &mut documents, copying.settings.chunk_bytes.in_memory(), &sender).await
     };
-    let shapes = Shapes::new(table);
+    let shapes = Shapes::new(table, copying.loads);
     let writing = async {
         while let Some(piece) = pieces.recv().await {
-            let mut inserts = Inserts::new(&shapes, Collision::Refuse, Some(1), STATEMENT_BYTES);
+            let mut inserts = Inserts::new(&shapes, Collision::Refuse, Some(1), STATEMENT_BYTES).many();
             for row in &piece.rows {
                 inserts.push(&row.values, row.blanks);
             }

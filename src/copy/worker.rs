@@ -17,7 +17,8 @@ use crate::overlap::Stage;
 use crate::source::documents::Documents;
 use crate::source::rows::{self, Piece};
 use crate::source::{self, facts};
-use crate::sql::dml::{Collision, Inserts, STATEMENT_BYTES, Shapes};
+use crate::sql::dml::{STATEMENT_BYTES, Shapes};
+use crate::sql::inserts::{Collision, Inserts};
 use crate::sql::probe;
 use crate::sql::statement::Statement;
 use crate::target::chunk::{Fill, Ledger, Line};
@@ -155,7 +156,7 @@ async fn chunk(
         let sender = sender;
         rows::read(source, &asked, documents, copying.settings.chunk_bytes.in_memory(), &sender).await
     };
-    let shapes = Shapes::new(table);
+    let shapes = Shapes::new(table, copying.loads);
     let line = range.map(|range| (range.after.as_ref().map(encode), encode(&range.upto)));
     let line = line.as_ref().map(|(after, upto)| Line { after: after.as_deref(), upto });
     let writing = async {
@@ -209,7 +210,7 @@ async fn write(
 }
 
 fn statements<'p>(pending: &Pending, shapes: &Shapes, piece: &'p Piece) -> (Vec<Statement>, Vec<&'p [u8]>) {
-    let mut inserts = Inserts::new(shapes, Collision::Keep, None, STATEMENT_BYTES);
+    let mut inserts = Inserts::new(shapes, Collision::Keep, None, STATEMENT_BYTES).many();
     let mut keys = Vec::with_capacity(piece.rows.len());
     let buried = pending.overlap.has_burials();
     for row in &piece.rows {

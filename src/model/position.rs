@@ -27,6 +27,13 @@ impl FilePosition {
             _ => false,
         }
     }
+
+    /// True when `end`, the end of the same server's log, lies before `self`: a server's files only grow. Names that do not compare,
+    /// or that were given anew, prove nothing.
+    pub fn is_ahead_of(&self, end: &FilePosition) -> bool {
+        let base = |position: &FilePosition| position.file.rsplit_once('.').map(|(base, _)| base.to_owned());
+        base(self) == base(end) && base(self).is_some() && self != end && self.reaches(end)
+    }
 }
 
 impl fmt::Display for FilePosition {
@@ -79,6 +86,14 @@ mod tests {
         assert!(!at("binlog.999999", 900).reaches(&at("binlog.1000000", 4)));
         assert!(at("b.000002", 7).reaches(&at("b.000002", 7)));
         assert!(!at("b.000002", 6).reaches(&at("b.000002", 7)));
+    }
+
+    #[test]
+    fn a_log_that_ends_before_a_place_in_it_is_not_the_one_that_it_was_read_from() {
+        assert!(at("b.000003", 7).is_ahead_of(&at("b.000001", 900)) && at("b.000003", 7).is_ahead_of(&at("b.000003", 6)));
+        assert!(!at("b.000003", 7).is_ahead_of(&at("b.000003", 7)) && !at("b.000003", 7).is_ahead_of(&at("b.000004", 4)));
+        assert!(!at("b.000003", 7).is_ahead_of(&at("renamed.000001", 4)), "of two names nothing is known");
+        assert!(!FilePosition::default().is_ahead_of(&at("b.000001", 4)) && !at("b", 7).is_ahead_of(&at("b", 4)));
     }
 
     #[test]

@@ -160,6 +160,19 @@ async fn on_target(from: &mut Source, to: &mut Target, wish: &Wish<'_>, items: &
         items.push(Item::pass("target.tables", "the task is being resumed"));
         return Ok(());
     }
+    let carried: Vec<String> = target::state::of_others(&mut to.conn, wish.task)
+        .await?
+        .into_iter()
+        // One that was dropped for a new task is carried no more.
+        .filter(|(_, name)| shared.contains(name))
+        .map(|(task, name)| format!("{name} by the task {task}"))
+        .collect();
+    items.push(Item::demand(
+        "target.tasks",
+        carried.is_empty(),
+        describe_list(&carried, "no other task carries a selected table"),
+        "exclude the tables here or there: two tasks would write each row twice; when the other one is given up, drop the tables on the target",
+    ));
     let mut filled = Vec::new();
     for listed in there.iter().filter(|listed| from.tables.iter().any(|source| source.name == listed.name)) {
         if wish.migrate.copy() && target::has_rows(&mut to.conn, &listed.name).await? {
@@ -195,8 +208,8 @@ async fn on_target(from: &mut Source, to: &mut Target, wish: &Wish<'_>, items: &
         let remedy = "drop them until the cutover, or exclude the tables";
         items.push(Item::fail("target.views", format!("views with the names of tables: {}", name_some(&views)), remedy));
     }
-    if to.facts.requires_primary_keys && wish.migrate.schema() {
-        primary_keys(from, &there, wish, items).await?;
+    if wish.migrate.schema() {
+        created(from, to, &there, wish, items).await?;
     }
     let different = differences(from, to, &shared).await?;
     if !different.is_empty() {
@@ -205,8 +218,48 @@ async fn on_target(from: &mut Source, to: &mut Target, wish: &Wish<'_>, items: &
     Ok(())
 }
 
-/// Tables that the target would refuse to create.
-async fn primary_keys(from: &mut Source, there: &[catalog::Listed], wish: &Wish<'_>, items: &mut Vec<Item>) -> Result<(), Fault> {
+/// What the target would refuse to create, or create otherwise, by a setting that only its administrator changes.
+async fn created(
+    from: &mut Source,
+    to: &Target,
+    there: &[catalog::Listed],
+    wish: &Wish<'_>,
+    items: &mut Vec<Item>,
+) -> Result<(), Fault> {
+    if to.facts.requires_primary_keys {
+        let remedy = "the target has sql_require_primary_key=ON: switch it off until the cutover, add keys at the source, or exclude the tables";
+        primary_keys(from, there, wish, remedy, items).await?;
+    } else if to.facts.generates_primary_keys {
+        let remedy = "the target has sql_generate_invisible_primary_key=ON and would add a column to them: switch it off until the tables are created, add keys at the source, or exclude the tables";
+        primary_keys(from, there, wish, remedy, items).await?;
+    }
+    if to.facts.implicit_timestamps {
+        let found: Vec<String> = catalog::bare_timestamps(&mut from.conn)
+            .await?
+            .into_iter()
+            .filter(|(name, _)| {
+                from.tables.iter().any(|table| table.name == *name) && !there.iter().any(|table| table.name == *name)
+            })
+            .map(|(name, column)| format!("{column} of {name}"))
+            .collect();
+        items.push(Item::demand(
+            "target.explicit_defaults_for_timestamp",
+            found.is_empty(),
+            describe_list(&found, "every TIMESTAMP that is created takes NULL or has a default"),
+            "the target has explicit_defaults_for_timestamp=OFF and would let them change by themselves: switch it on until the tables are created, or create these by hand",
+        ));
+    }
+    Ok(())
+}
+
+/// Tables that would be created without a primary key.
+async fn primary_keys(
+    from: &mut Source,
+    there: &[catalog::Listed],
+    wish: &Wish<'_>,
+    remedy: &str,
+    items: &mut Vec<Item>,
+) -> Result<(), Fault> {
     let schemas: BTreeSet<String> = from.tables.iter().map(|listed| listed.name.schema.clone()).collect();
     let mut found = Vec::new();
     for schema in &schemas {
@@ -226,7 +279,7 @@ async fn primary_keys(from: &mut Source, there: &[catalog::Listed], wish: &Wish<
         "target.primary_keys",
         found.is_empty(),
         describe_list(&found, "every table that is created has one"),
-        "the target has sql_require_primary_key=ON: switch it off until the cutover, add keys at the source, or exclude the tables",
+        remedy,
     ));
     Ok(())
 }

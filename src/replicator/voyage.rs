@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use super::lines::{self, Sequel};
 use super::tide::Tide;
-use super::{Replicator, burials, recall, watch};
+use super::{Charter, Replicator, burials, recall, watch};
 use crate::apply::{self, Merger, Writing};
 use crate::checkpoint::Checkpoint;
 use crate::conn::Purpose;
@@ -48,6 +48,8 @@ pub(super) struct Chart {
     tables: Arc<HashMap<TableName, Arc<Table>>>,
     overlaps: Arc<Overlaps>,
     pending: Vec<Pending>,
+    /// The target takes LOAD DATA LOCAL.
+    loads: bool,
 }
 
 impl Assemble for Assembler {
@@ -69,7 +71,7 @@ pub async fn prepare(replicator: &Replicator, epoch: u64) -> Result<Voyage, Faul
     let charter = &replicator.charter;
     let writer = writer::open(&charter.target, &charter.task, epoch).await?;
     let mut checkpoint = writer.checkpoint().clone();
-    let chart = survey(replicator, &checkpoint).await?;
+    let chart = survey(replicator, &checkpoint, writer.loads()).await?;
     if chart.facts.uuid != checkpoint.source_uuid {
         // A place in the old server's files means nothing in the new one's: from nowhere, no mark counts as passed.
         checkpoint.position.file = FilePosition::default();
@@ -116,6 +118,7 @@ impl Voyage {
             return Ok(());
         }
         replicator.observer.update(|snapshot| snapshot.retries.last = None);
+        let mut writing = true;
         loop {
             let ended = tokio::select! {
                 ended = crew.join_next() => ended,
@@ -126,13 +129,15 @@ impl Voyage {
             };
             let (hand, outcome) = ended.map_err(|error| Fault::new(Code::Internal, format!("a task ended: {error}")))?;
             tracing::debug!(?hand, ?outcome, "a task of the lane has ended");
+            writing &= !matches!(hand, Hand::Writer);
             if let (Hand::Pump, Err(fault)) = (hand, &outcome) {
-                tracing::warn!(
-                    code = fault.code.as_str(),
-                    cause = fault.detail,
-                    "the stream has ended; what it has brought is written first"
-                );
-                return Err(drain(crew, fault.clone()).await);
+                // Those that ended may be told of in any order: the writer, which ends after the pump, before it.
+                if writing {
+                    let (code, cause) = (fault.code.as_str(), &fault.detail);
+                    tracing::warn!(code, cause, "the stream has ended; what it has brought is written first");
+                    drain(crew).await;
+                }
+                return Err(blame(charter, epoch, fault.clone()).await);
             }
             outcome?;
             match hand {
@@ -164,9 +169,25 @@ fn tide_of(replicator: &Replicator) -> Tide {
     }
 }
 
+/// Two instances of one task share a `server_id`: the source ends the stream of the former one when the other begins its own, which is
+/// after it has taken the task over. That is no mistake in a configuration.
+async fn blame(charter: &Charter, epoch: u64, fault: Fault) -> Fault {
+    if fault.code != Code::ServerIdInUse {
+        return fault;
+    }
+    let asked = async {
+        let mut conn = target::connect(&charter.target, Purpose::Rows).await?;
+        target::state::still_ours(&mut conn, &charter.task, epoch).await
+    };
+    match asked.await {
+        Err(fenced) if fenced.code == Code::Fenced => fenced,
+        Ok(()) | Err(_) => fault,
+    }
+}
+
 /// The stream cannot go on; what it has brought before is still written. A writer that fails or hangs changes nothing about the
 /// stream's own fault.
-async fn drain(mut crew: JoinSet<(Hand, Result<(), Fault>)>, fault: Fault) -> Fault {
+async fn drain(mut crew: JoinSet<(Hand, Result<(), Fault>)>) {
     let writer = async {
         while let Some(ended) = crew.join_next().await {
             tracing::debug!(?ended, "and after it");
@@ -178,7 +199,6 @@ async fn drain(mut crew: JoinSet<(Hand, Result<(), Fault>)>, fault: Fault) -> Fa
     if tokio::time::timeout(DRAIN, writer).await.is_err() {
         tracing::warn!("what was read before the fault could not be written in time; it will be read again");
     }
-    fault
 }
 
 /// Who ended.
@@ -216,6 +236,7 @@ fn copying_of(replicator: &Replicator, chart: &Chart, epoch: u64, reach: Option<
         observer: replicator.observer.clone(),
         progress: Arc::clone(&replicator.progress),
         reach,
+        loads: chart.loads,
     }
 }
 
@@ -236,17 +257,18 @@ async fn set_up_lane(
     let reader = binlog::open(&charter.source, &chart.facts.uuid, charter.server_id, &start).await?;
     let assembler = chart.assembler(replicator, checkpoint.position.clone()).with_hold(hold);
     let (applied, _) = channel::channel(Applied { position: checkpoint.position.clone(), ..Applied::default() });
-    let (items, received_items) = mpsc::channel(stream::ITEMS);
+    let (loads, received_loads) = mpsc::channel(stream::LOADS);
     let (parts, received_parts) = mpsc::channel(PARTS);
     let received = Arc::new(AtomicU64::new(0));
     let (read, read_position) = channel::channel(FilePosition::default());
     let reach = Reach { read: read_position, received: Arc::clone(&received), applied: applied.subscribe() };
-    let lane = Lane { items, budget: Arc::new(Semaphore::new(stream::BUDGET_KIB)), received, read };
+    let lane = Lane { loads, budget: Arc::new(Semaphore::new(stream::BUDGET_KIB)), received, read };
     let observer = replicator.observer.clone();
     let pump = stream::pump(reader, assembler, lane, observer.clone());
     let uuid = chart.facts.uuid.clone();
-    let merger = Merger::new(charter.apply.clone(), Arc::clone(&chart.overlaps), uuid.clone(), checkpoint.position.clone());
-    let merging = apply::merge(merger, received_items, parts, observer.clone());
+    let merger = Merger::new(charter.apply.clone(), Arc::clone(&chart.overlaps), uuid.clone(), checkpoint.position.clone())
+        .with_loads(chart.loads);
+    let merging = apply::merge(merger, received_loads, parts, observer.clone());
     let writing = apply::write(
         Writing {
             writer,
@@ -289,7 +311,7 @@ async fn set_up_lane(
 }
 
 /// Reads both ends: what server this is, what the ledger says, what the tables are.
-async fn survey(replicator: &Replicator, checkpoint: &Checkpoint) -> Result<Chart, Fault> {
+async fn survey(replicator: &Replicator, checkpoint: &Checkpoint, loads: bool) -> Result<Chart, Fault> {
     let charter = &replicator.charter;
     let mut source = source::connect(&charter.source, Purpose::Catalog).await?;
     let mut target = target::connect(&charter.target, Purpose::Catalog).await?;
@@ -298,6 +320,10 @@ async fn survey(replicator: &Replicator, checkpoint: &Checkpoint) -> Result<Char
     if charter.migrate.stream() && !facts.is_writer(&checkpoint.source_uuid) {
         let detail = "the address leads to a server that is no writer: it is read-only, or has no binary log";
         return Err(Fault::new(Code::ConnectionLost(Side::Source), detail));
+    }
+    if charter.migrate.stream() && !facts.follows_gtids(&checkpoint.position) && checkpoint.position.file.file.is_empty() {
+        let detail = "the task was begun without a stream, and without GTIDs nothing says where one would go on";
+        return Err(Fault::new(Code::SelectionChanged, detail));
     }
     same_source(&facts, checkpoint, &mut source).await?;
     let listed = catalog::list(Side::Source, &mut source, &charter.selection).await?;
@@ -330,11 +356,21 @@ async fn survey(replicator: &Replicator, checkpoint: &Checkpoint) -> Result<Char
         overlaps.insert(line.name.clone(), overlap);
     }
     show(replicator, &facts, &target_facts, checkpoint, &lines, &estimate);
-    Ok(Chart { facts: Arc::new(facts), tables, overlaps: Arc::new(overlaps), pending })
+    Ok(Chart { facts: Arc::new(facts), tables, overlaps: Arc::new(overlaps), pending, loads })
 }
 
 /// The position must belong to this server's history.
 async fn same_source(facts: &Facts, checkpoint: &Checkpoint, conn: &mut source::Conn) -> Result<(), Fault> {
+    if facts.uuid == checkpoint.source_uuid && facts.log_bin {
+        let end = facts::position(facts, conn).await?.file;
+        if checkpoint.position.file.is_ahead_of(&end) {
+            let detail = format!(
+                "its binary log ends at {end}, and {} was applied: the log was reset, or a crash took its end",
+                checkpoint.position
+            );
+            return Err(Fault::new(Code::SourceChanged, detail));
+        }
+    }
     if facts.follows_gtids(&checkpoint.position) {
         let purged = facts::purged(conn).await?;
         if !checkpoint.position.gtids.contains_all(&purged) {

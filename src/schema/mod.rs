@@ -46,9 +46,10 @@ pub async fn create(from: &Endpoint, to: &Endpoint, names: &[TableName]) -> Resu
             target::run(&mut target, format!("USE {}", Ident(schema))).await?;
             let statement = translate::if_absent(&translate::spell_collations(&definition, &defaults));
             target::run(&mut target, statement).await.map_err(|fault| {
-                // Whatever the server says here is about the definition, and definitions carry no rows.
-                Fault::new(if fault.code.class().is_some() { fault.code } else { Code::SchemaMismatch }, fault.detail)
-                    .at(format!("creating table {name}"))
+                // What else the server says here is about the definition, and definitions carry no rows.
+                let known = fault.code.class().is_some() || matches!(fault.code, Code::PrivilegeMissing(_));
+                let code = if known { fault.code } else { Code::DefinitionRefused };
+                Fault::new(code, fault.detail).at(format!("creating table {name}"))
             })?;
         }
     }

@@ -16,8 +16,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use mysql_async::binlog::events::{Event as WireEvent, EventData, RowsEventData, TableMapEvent, TransactionPayloadEvent};
-use mysql_async::binlog::{BinlogChecksumAlg, TransactionPayloadCompressionType};
+use mysql_async::binlog::events::{
+    Event as WireEvent, EventData, QueryEvent, RowsEventData, TableMapEvent, TransactionPayloadEvent,
+};
+use mysql_async::binlog::{BinlogChecksumAlg, StatusVarKey, TransactionPayloadCompressionType};
 use mysql_async::prelude::Queryable;
 use mysql_async::{BinlogStream, BinlogStreamRequest, GnoInterval, Sid};
 
@@ -251,7 +253,7 @@ impl Reader {
                 layout: layout(&map),
             },
             EventData::RowsEvent(rows) => rows_event(&rows),
-            EventData::QueryEvent(query) => Event::Query { schema: query.schema().into_owned(), sql: query.query().into_owned() },
+            EventData::QueryEvent(query) => statement(&query),
             EventData::XidEvent(_) => Event::Commit,
             EventData::HeartbeatEvent => Event::Heartbeat,
             EventData::XaPrepareLogEvent(body) => {
@@ -281,6 +283,22 @@ impl Reader {
             EventData::IncidentEvent(_) => Event::Unsupported("an incident: the source lost events".to_owned()),
             _ => Event::Unsupported(format!("{kind:?}")),
         })
+    }
+}
+
+fn statement(query: &QueryEvent<'_>) -> Event {
+    let sql = query.query().into_owned();
+    // Every statement of a client that changes rows names the databases that it has reached, since 5.6 (WL#4648).
+    let by_client = query.status_vars().get_status_var(StatusVarKey::UpdatedDbNames).is_some();
+    Event::Query { schema: query.schema().into_owned(), sql: if by_client { sql } else { emptied(sql) } }
+}
+
+/// When a server opens a MEMORY table for the first time after its start, it logs that the table is empty; no trigger fires. Before
+/// 8.0.22 it writes a DELETE of all rows, which names no databases; newer ones write what this returns.
+fn emptied(sql: String) -> String {
+    match sql.strip_prefix("DELETE FROM `") {
+        Some(name) => format!("TRUNCATE TABLE `{name}"),
+        None => sql,
     }
 }
 

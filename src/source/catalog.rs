@@ -51,6 +51,18 @@ pub async fn views(side: Side, conn: &mut Conn, selection: &Selection) -> Result
     Ok(names.filter(|name| selection.includes(&name.schema, &name.table)).collect())
 }
 
+/// Columns of TIMESTAMP that take no NULL and have no default, with their tables.
+pub async fn bare_timestamps(conn: &mut Conn) -> Result<Vec<(TableName, String)>, Fault> {
+    let rows: Vec<(String, String, String)> = conn
+        .query(
+            "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS WHERE DATA_TYPE='timestamp' \
+             AND IS_NULLABLE='NO' AND COLUMN_DEFAULT IS NULL AND EXTRA NOT LIKE '%GENERATED%' ORDER BY TABLE_SCHEMA, TABLE_NAME",
+        )
+        .await
+        .map_err(|error| diagnose(Side::Source, &error))?;
+    Ok(rows.into_iter().map(|(schema, table, column)| (TableName { schema, table }, column)).collect())
+}
+
 /// A foreign key whose action changes rows of the child on its own.
 #[derive(Debug, Clone)]
 pub struct Cascade {

@@ -34,6 +34,10 @@ pub struct Facts {
     pub max_allowed_packet: u64,
     /// No table without a primary key can be created.
     pub requires_primary_keys: bool,
+    /// A table that is created without a primary key gets one, and a column for it.
+    pub generates_primary_keys: bool,
+    /// A TIMESTAMP that is created NOT NULL and without a default gets one, and the first of a table changes by itself.
+    pub implicit_timestamps: bool,
     /// How long the binary log is kept; `None` when that is unknown, or for good.
     pub binlog_kept: Option<Duration>,
     pub is_aurora: bool,
@@ -90,6 +94,8 @@ impl Facts {
             }
             "lower_case_table_names" => self.lower_case_table_names = value.parse().unwrap_or(0),
             "sql_require_primary_key" => self.requires_primary_keys = on,
+            "sql_generate_invisible_primary_key" => self.generates_primary_keys = on,
+            "explicit_defaults_for_timestamp" => self.implicit_timestamps = !on,
             // Both exist on 8.0, where the days are 0 unless somebody set them, and then the seconds are.
             "binlog_expire_logs_seconds" => self.keep(value.parse().unwrap_or(0)),
             "expire_logs_days" => self.keep(value.parse().map_or(0, |days: u64| days * 86_400)),
@@ -106,7 +112,8 @@ pub async fn read(side: Side, conn: &mut Conn) -> Result<Facts, Fault> {
         .query(
             "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version','server_uuid','server_id','log_bin','binlog_format',\
              'binlog_row_image','binlog_row_value_options','gtid_mode','binlog_order_commits','read_only','super_read_only',\
-             'log_slave_updates','log_replica_updates','sql_require_primary_key','binlog_expire_logs_seconds','expire_logs_days',\
+             'log_slave_updates','log_replica_updates','sql_require_primary_key','sql_generate_invisible_primary_key',\
+             'explicit_defaults_for_timestamp','binlog_expire_logs_seconds','expire_logs_days',\
              'aurora_version','innodb_read_only','lower_case_table_names','max_allowed_packet')",
         )
         .await

@@ -7,9 +7,11 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::literal::{self, Unwritable};
 use super::statement::{Expect, Statement};
-use super::{Ident, document, qualified};
+use super::{Ident, inserts, keyless, qualified};
 use crate::model::image::{ImageError, RowImage};
 use crate::model::table::{Column, ColumnKind, Key, Table};
 use crate::model::value::Value;
@@ -19,9 +21,6 @@ pub const STATEMENT_BYTES: usize = 1024 * 1024;
 
 /// Keys in one `IN` list: enough that the statement's own cost vanishes, few enough for every server's range optimizer.
 pub const KEYS_PER_STATEMENT: usize = 2_000;
-
-/// Blanks in one statement: a server shows the first 64 of its warnings at least, and each blank is one.
-const BLANKS_PER_STATEMENT: usize = 32;
 
 /// Why a row cannot be written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -35,21 +34,26 @@ pub enum RowError {
 /// The parts of a table's statements that do not change from row to row.
 #[derive(Debug)]
 pub struct Shapes {
-    insert: Vec<u8>,
-    overwrite: Vec<u8>,
-    keep: Vec<u8>,
+    pub(super) insert: Vec<u8>,
+    pub(super) overwrite: Vec<u8>,
+    pub(super) keep: Vec<u8>,
+    /// The statement that takes rows as lines, where the target and the table's types allow it.
+    pub(super) load: Option<Vec<u8>>,
     /// By the row key; of no use without one.
     pub delete: Delete,
     /// By each secondary unique key, in the table's order.
     pub evict: Vec<Delete>,
-    name: String,
-    table: Arc<str>,
+    pub(super) name: String,
+    pub(super) table: Arc<str>,
+    /// What tells rows apart in a table without a key.
+    pub(super) digest: Option<String>,
     /// Whether the table has JSON columns.
     pub has_documents: bool,
 }
 
 impl Shapes {
-    pub fn new(table: &Table) -> Self {
+    /// `loads`: the target takes LOAD DATA LOCAL.
+    pub fn new(table: &Table, loads: bool) -> Self {
         let name = qualified(&table.name);
         let columns: Vec<Ident<'_>> = table.written().map(|(_, column)| Ident(&column.name)).collect();
         let list =
@@ -66,8 +70,11 @@ impl Shapes {
             overwrite: format!(" ON DUPLICATE KEY UPDATE {}", list(",", &|column| format!("{column}=VALUES({column})")))
                 .into_bytes(),
             keep: format!(" ON DUPLICATE KEY UPDATE {first}={name}.{first}").into_bytes(),
+            load: (loads && inserts::takes_lines(table))
+                .then(|| inserts::load_of(&name, &list(",", &|column| column.to_string()))),
             delete: delete(table.key_columns().unwrap_or(&[])),
             evict: table.secondary_uniques.iter().map(|key| delete(&key.columns)).collect(),
+            digest: if table.key_columns().is_none() { keyless::digest_expression(table) } else { None },
             table: shown,
             name,
             has_documents: table.columns.iter().any(|column| column.kind == ColumnKind::Json),
@@ -123,91 +130,19 @@ pub struct Delete {
     table: Arc<str>,
 }
 
-/// What an INSERT does with a row that collides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Collision {
-    /// The server refuses the statement.
-    Refuse,
-    /// The row there takes the new values: it must be the one with the same key.
-    Overwrite,
-    /// The row there stays.
-    Keep,
-}
-
-/// Builds multi-row INSERTs from rows whose `(…)` values are spelled one by one.
-#[derive(Debug)]
-pub struct Inserts<'s> {
-    shapes: &'s Shapes,
-    collision: Collision,
-    /// Rows that must be affected, as a multiple of the row count; `None` for any.
-    per_row: Option<u64>,
-    limit: usize,
-    text: Vec<u8>,
-    rows: u64,
-    blanks: usize,
-    /// Table expressions in the statement so far.
-    ctes: usize,
-    done: Vec<Statement>,
-}
-
-impl<'s> Inserts<'s> {
-    /// Statements grow to about `limit` bytes; a single longer row gets a statement of its own.
-    pub fn new(shapes: &'s Shapes, collision: Collision, per_row: Option<u64>, limit: usize) -> Self {
-        Self { shapes, collision, per_row, limit, text: Vec::new(), rows: 0, blanks: 0, ctes: 0, done: Vec::new() }
-    }
-
-    /// Appends one row, its values already spelled and separated by commas. A row with `blanks` (see [`Statement`]) shares no
-    /// statement with one without.
-    pub fn push(&mut self, values: &[u8], blanks: usize) {
-        let ctes = if self.shapes.has_documents { document::count_ctes(values) } else { 0 };
-        let other_mode = (blanks > 0) != (self.blanks > 0) || self.blanks + blanks > BLANKS_PER_STATEMENT;
-        let too_much = self.text.len() + values.len() > self.limit || ctes > 0 && self.ctes + ctes > document::CTES_PER_STATEMENT;
-        if self.rows > 0 && (other_mode || too_much) {
-            self.close();
-        }
-        self.ctes += ctes;
-        if self.rows == 0 {
-            self.text.reserve(self.shapes.insert.len() + values.len() + 64);
-            self.text.extend_from_slice(&self.shapes.insert);
-        } else {
-            self.text.push(b',');
-        }
-        self.text.push(b'(');
-        self.text.extend_from_slice(values);
-        self.text.push(b')');
-        self.rows += 1;
-        self.blanks += blanks;
-    }
-
-    fn close(&mut self) {
-        match self.collision {
-            Collision::Refuse => {}
-            Collision::Overwrite => self.text.extend_from_slice(&self.shapes.overwrite),
-            Collision::Keep => self.text.extend_from_slice(&self.shapes.keep),
-        }
-        let expect = self.per_row.map_or(Expect::Any, |count| Expect::Exactly(count * self.rows));
-        let table = Arc::clone(&self.shapes.table);
-        let blanks = std::mem::take(&mut self.blanks);
-        self.done.push(Statement { table, text: std::mem::take(&mut self.text), expect, blanks });
-        self.rows = 0;
-        self.ctes = 0;
-    }
-
-    pub fn finish(mut self) -> Vec<Statement> {
-        if self.rows > 0 {
-            self.close();
-        }
-        self.done
-    }
-}
-
 /// Deletes by key: `shape` is [`Shapes::delete`] or one of [`Shapes::evict`], `keys` are spelled by [`write_key`].
 pub fn deletes<'k>(shape: &Delete, keys: impl Iterator<Item = &'k [u8]>, strict: bool, limit: usize, out: &mut Vec<Statement>) {
     let (mut text, mut count) = (Vec::new(), 0_u64);
     let mut close = |text: &mut Vec<u8>, count: &mut u64| {
         text.extend_from_slice(shape.condition.after.as_bytes());
         let expect = if strict { Expect::Exactly(*count) } else { Expect::Any };
-        out.push(Statement { table: Arc::clone(&shape.table), text: std::mem::take(text), expect, blanks: 0 });
+        out.push(Statement {
+            table: Arc::clone(&shape.table),
+            text: std::mem::take(text),
+            expect,
+            blanks: 0,
+            lines: Bytes::new(),
+        });
         *count = 0;
     };
     for key in keys {
@@ -232,7 +167,7 @@ pub fn write_cell(out: &mut Vec<u8>, column: &Column, value: Value<'_>) -> Resul
     literal::write(out, value)
 }
 
-fn is_minus_zero(value: Value<'_>) -> bool {
+pub(super) fn is_minus_zero(value: Value<'_>) -> bool {
     match value {
         Value::Float(number) => number == 0.0 && number.is_sign_negative(),
         Value::Double(number) => number == 0.0 && number.is_sign_negative(),
@@ -297,15 +232,7 @@ pub fn key_of(table: &Table, key: &[usize], row: &RowImage) -> Result<Vec<u8>, R
 }
 
 fn spell_key(table: &Table, key: &[usize], row: &RowImage, skip_null: bool) -> Result<Option<Vec<u8>>, RowError> {
-    // MySQL's limit of key parts is 16; a larger key cannot come from a server.
-    let mut values = [Value::Null; 16];
-    row.walk(&table.columns, |index, value| {
-        if let Some(at) = key.iter().position(|column| *column == index)
-            && let Some(slot) = values.get_mut(at)
-        {
-            *slot = value;
-        }
-    })?;
+    let values = row.pick(&table.columns, key)?;
     let values = values.get(..key.len()).unwrap_or(&[]);
     if skip_null && values.contains(&Value::Null) {
         return Ok(None);
@@ -320,69 +247,15 @@ pub fn unique_of(table: &Table, key: &Key, row: &RowImage) -> Result<Option<Vec<
     spell_key(table, &key.columns, row, true)
 }
 
-/// The condition that finds rows equal to the last bit; for tables without a row key.
-fn write_equals(out: &mut Vec<u8>, table: &Table, row: &RowImage) -> Result<(), RowError> {
-    let mut result = Ok(());
-    let mut first = true;
-    row.walk(&table.columns, |index, value| {
-        let Some(column) = table.columns.get(index).filter(|column| !column.generated) else { return };
-        if result.is_err() {
-            return;
-        }
-        if !first {
-            out.extend_from_slice(b" AND ");
-        }
-        first = false;
-        let name = Ident(&column.name);
-        if let Value::Float(0.0) | Value::Double(0.0) = value {
-            // Zero equals minus zero; their texts differ. No comparison of the bare column with a constant here: the optimizer would
-            // put the constant in the column's place, and the text would no longer be that of the row.
-            out.extend_from_slice(b"ABS(");
-            name.write(out);
-            out.extend_from_slice(b") = 0 AND ");
-            name.write(out);
-            out.extend_from_slice(if is_minus_zero(value) { b" LIKE '-%'" } else { b" NOT LIKE '-%'" });
-            return;
-        }
-        let (before, after) = match column.kind {
-            // Collations hold 'a' and 'A' equal; bytes do not.
-            ColumnKind::Text | ColumnKind::Geometry | ColumnKind::Vector => ("CAST(", " AS BINARY)"),
-            ColumnKind::Enum | ColumnKind::Set => ("CAST(", " AS UNSIGNED)"),
-            _ => ("", ""),
-        };
-        out.extend_from_slice(before.as_bytes());
-        name.write(out);
-        out.extend_from_slice(after.as_bytes());
-        out.extend_from_slice(b" <=> ");
-        let json = column.kind == ColumnKind::Json && value != Value::Null;
-        if json {
-            out.extend_from_slice(b"CAST(");
-        }
-        result = literal::write(out, value);
-        if json {
-            out.extend_from_slice(b" AS JSON)");
-        }
-    })?;
-    Ok(result?)
-}
-
-/// Removes one of the rows that equal `row`.
-pub fn delete_one(shapes: &Shapes, table: &Table, row: &RowImage) -> Result<Statement, RowError> {
-    let mut text = format!("DELETE FROM {} WHERE ", shapes.name).into_bytes();
-    write_equals(&mut text, table, row)?;
-    text.extend_from_slice(b" LIMIT 1");
-    Ok(Statement { table: Arc::clone(&shapes.table), text, expect: Expect::Exactly(1), blanks: 0 })
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::sync::Arc;
 
     use super::*;
     use crate::model::image::{Layout, Wire};
     use crate::model::table::tests::{column, table};
 
-    fn shop() -> Table {
+    pub fn shop() -> Table {
         let mut table = table(
             "t",
             vec![
@@ -396,7 +269,7 @@ mod tests {
         table
     }
 
-    fn row(id: u8, name: &[u8]) -> RowImage {
+    pub fn row(id: u8, name: &[u8]) -> RowImage {
         let layout =
             Arc::new(Layout::new(vec![Wire::Integer { bytes: 1 }, Wire::String { length_bytes: 1 }, Wire::Integer { bytes: 1 }]));
         let mut bytes = vec![0, id, name.len() as u8];
@@ -406,37 +279,8 @@ mod tests {
         RowImage::new(bytes.into(), 0, end, layout)
     }
 
-    fn texts(statements: Vec<Statement>) -> Vec<String> {
+    pub fn texts(statements: Vec<Statement>) -> Vec<String> {
         statements.into_iter().map(|statement| String::from_utf8(statement.text).expect("ASCII")).collect()
-    }
-
-    #[test]
-    fn generated_columns_are_never_written() {
-        let table = shop();
-        let shapes = Shapes::new(&table);
-        let mut values = Vec::new();
-        write_row(&mut values, &table, &row(7, b"x")).expect("a row");
-        let mut inserts = Inserts::new(&shapes, Collision::Overwrite, Some(2), 1000);
-        inserts.push(&values, 0);
-        inserts.push(&values, 0);
-        let statements = inserts.finish();
-        assert_eq!(statements[0].expect, Expect::Exactly(4));
-        assert_eq!(
-            texts(statements),
-            ["INSERT INTO `shop`.`t` (`id`,`na``me`) VALUES (7,'x'),(7,'x') ON DUPLICATE KEY UPDATE \
-              `id`=VALUES(`id`),`na``me`=VALUES(`na``me`)"]
-        );
-    }
-
-    #[test]
-    fn statements_split_at_their_limit_but_never_inside_a_row() {
-        let table = shop();
-        let shapes = Shapes::new(&table);
-        let mut inserts = Inserts::new(&shapes, Collision::Keep, None, 60);
-        for _ in 0..3 {
-            inserts.push(b"1,'a row of thirty-two bytes !!!'", 0);
-        }
-        assert_eq!(inserts.finish().len(), 3);
     }
 
     #[test]
@@ -444,40 +288,13 @@ mod tests {
         let mut table = shop();
         let mut out = Vec::new();
         let key = key_of(&table, &[0], &row(7, b"x")).expect("a key");
-        deletes(&Shapes::new(&table).delete, [key.as_slice()].into_iter(), true, 1000, &mut out);
+        deletes(&Shapes::new(&table, false).delete, [key.as_slice()].into_iter(), true, 1000, &mut out);
         table.row_key = crate::model::table::RowKey::Key(Key { name: "PRIMARY".into(), columns: vec![1, 0] });
         let key = key_of(&table, &[1, 0], &row(7, b"x")).expect("a key");
-        deletes(&Shapes::new(&table).delete, [key.as_slice(), key.as_slice()].into_iter(), true, 1000, &mut out);
+        deletes(&Shapes::new(&table, false).delete, [key.as_slice(), key.as_slice()].into_iter(), true, 1000, &mut out);
         assert_eq!(
             texts(out),
             ["DELETE FROM `shop`.`t` WHERE `id` IN (7)", "DELETE FROM `shop`.`t` WHERE (`na``me`,`id`) IN (('x',7),('x',7))"]
-        );
-    }
-
-    #[test]
-    fn rows_without_a_key_are_found_by_every_byte() {
-        let table = shop();
-        let statement = delete_one(&Shapes::new(&table), &table, &row(7, b"x")).expect("a statement");
-        assert_eq!(
-            texts(vec![statement]),
-            ["DELETE FROM `shop`.`t` WHERE `id` <=> 7 AND CAST(`na``me` AS BINARY) <=> 'x' LIMIT 1"]
-        );
-    }
-
-    #[test]
-    fn rows_without_a_key_are_told_apart_by_the_sign_of_a_zero() {
-        let mut table = shop();
-        table.columns = vec![column("d", ColumnKind::Double)];
-        let layout = Arc::new(Layout::new(vec![Wire::Double]));
-        let conditions = [0.0_f64, -0.0, 1.0].map(|number| {
-            let bytes: Vec<u8> = [0].into_iter().chain(number.to_le_bytes()).collect();
-            let row = RowImage::new(bytes.into(), 0, 9, Arc::clone(&layout));
-            texts(vec![delete_one(&Shapes::new(&table), &table, &row).expect("a statement")]).concat()
-        });
-        assert_eq!(
-            conditions,
-            ["ABS(`d`) = 0 AND `d` NOT LIKE '-%'", "ABS(`d`) = 0 AND `d` LIKE '-%'", "`d` <=> 1e0"]
-                .map(|condition| format!("DELETE FROM `shop`.`t` WHERE {condition} LIMIT 1"))
         );
     }
 

@@ -13,7 +13,8 @@ use crate::model::xid::Xid;
 enum Token {
     /// An unquoted word, as written.
     Word(String),
-    /// A name in backticks (or double quotes, which are names under ANSI_QUOTES only and strings otherwise: see `name`).
+    /// A name in backticks; or in double quotes, which are names under ANSI_QUOTES only and strings otherwise: where a server has taken
+    /// one for a name, it can be nothing else.
     Name(String),
     Text,
     Number,
@@ -77,7 +78,10 @@ fn lex(sql: &str) -> Vec<Token> {
             '*' if rest.starts_with("*/") => (None, 2),
             '`' | '\'' | '"' => {
                 let (text, used) = quoted(rest, first);
-                (Some(if first == '`' { Token::Name(text) } else { Token::Text }), used)
+                // In a name a backslash is one, in a string it escapes; which of both this is, is not known.
+                let ambiguous = rest.get(..used).is_some_and(|run| run.contains('\\'));
+                let name = first == '`' || first == '"' && !ambiguous;
+                (Some(if name { Token::Name(text) } else { Token::Text }), used)
             }
             c if c.is_ascii_digit() => (Some(Token::Number), word_end(rest)),
             c if c.is_alphabetic() || c == '_' || c == '$' || !c.is_ascii() => {
@@ -371,6 +375,9 @@ mod tests {
         assert_eq!(ddl("ALTER TABLE t3 EXCHANGE PARTITION p0 WITH TABLE t3x WITHOUT VALIDATION"), ["shop.t3", "shop.t3x"]);
         assert_eq!(ddl("ALTER TABLE t1 RENAME AS x.t1b"), ["shop.t1", "x.t1b"]);
         assert_eq!(ddl("ALTER TABLE t1 RENAME COLUMN d TO d2, RENAME INDEX i TO j"), ["shop.t1"]);
+        // Under ANSI_QUOTES.
+        assert_eq!(ddl("ALTER TABLE \"o\".\"a \"\"b\" COMMENT 'x'"), ["o.a \"b"]);
+        assert_eq!(classify("DROP TABLE \"a\\b\"", "shop"), Query::Unknown);
     }
 
     #[test]

@@ -29,8 +29,8 @@ pub enum Unwritable {
 pub fn write(out: &mut Vec<u8>, value: Value<'_>) -> Result<(), Unwritable> {
     match value {
         Value::Null => out.extend_from_slice(b"NULL"),
-        Value::Int(number) => push(out, format_args!("{number}")),
-        Value::UInt(number) => push(out, format_args!("{number}")),
+        Value::Int(number) => write_int(out, number),
+        Value::UInt(number) => write_digits(out, number, 1),
         Value::Float(number) => write_double(out, f64::from(number))?,
         Value::Double(number) => write_double(out, number)?,
         Value::Decimal(decimal) => out.extend_from_slice(decimal.as_bytes()),
@@ -82,16 +82,45 @@ fn write_double(out: &mut Vec<u8>, number: f64) -> Result<(), Unwritable> {
     Ok(())
 }
 
+fn write_int(out: &mut Vec<u8>, number: i64) {
+    if number < 0 {
+        out.push(b'-');
+    }
+    write_digits(out, number.unsigned_abs(), 1);
+}
+
+/// Decimal digits, at least `width` of them. (Most values of most tables pass here: the formatting machinery costs several times
+/// as much.)
+fn write_digits(out: &mut Vec<u8>, mut number: u64, width: usize) {
+    let start = out.len();
+    while number > 0 || out.len() < start + width {
+        out.push(b'0' + (number % 10) as u8);
+        number /= 10;
+    }
+    if let Some(digits) = out.get_mut(start..) {
+        digits.reverse();
+    }
+}
+
 fn write_date(out: &mut Vec<u8>, date: Date) {
-    push(out, format_args!("{:04}-{:02}-{:02}", date.year, date.month, date.day));
+    write_digits(out, date.year.into(), 4);
+    out.push(b'-');
+    write_digits(out, date.month.into(), 2);
+    out.push(b'-');
+    write_digits(out, date.day.into(), 2);
 }
 
 fn write_clock(out: &mut Vec<u8>, clock: Clock, fraction: u8) {
-    push(out, format_args!("{:02}:{:02}:{:02}", clock.hours, clock.minutes, clock.seconds));
+    write_digits(out, clock.hours.into(), 2);
+    out.push(b':');
+    write_digits(out, clock.minutes.into(), 2);
+    out.push(b':');
+    write_digits(out, clock.seconds.into(), 2);
     if fraction > 0 {
-        let mut digits = Vec::with_capacity(7);
-        push(&mut digits, format_args!(".{:06}", clock.micros));
-        out.extend(digits.iter().take(1 + usize::from(fraction)));
+        out.push(b'.');
+        let start = out.len();
+        write_digits(out, clock.micros.into(), 6);
+        out.truncate(start + usize::from(fraction));
     }
 }
 
@@ -152,6 +181,7 @@ mod tests {
         assert_eq!(literal(Value::Float(0.1)), "1.0000000149011612e-1");
         assert_eq!(literal(Value::Double(-0.0)), "-0e0");
         assert_eq!(literal(Value::Int(i64::MIN)), "-9223372036854775808");
+        assert_eq!((literal(Value::Int(0)), literal(Value::UInt(u64::MAX))), ("0".into(), "18446744073709551615".into()));
         let mut decimal = Decimal::new();
         decimal.push(b"-1.50").expect("room");
         assert_eq!(literal(Value::Decimal(decimal)), "-1.50");

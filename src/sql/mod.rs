@@ -7,6 +7,8 @@
 pub mod dml;
 pub mod document;
 pub mod heartbeat;
+pub mod inserts;
+pub mod keyless;
 pub mod leaves;
 pub mod lexer;
 pub mod lift;

@@ -68,16 +68,6 @@ pub fn load_checkpoint(task: &str) -> String {
     )
 }
 
-/// The other tasks that keep their state here, each with the number of tables that it has in common with this one.
-pub fn load_others(task: &str) -> String {
-    let ours = quoted(task);
-    format!(
-        "SELECT c.`task`,(SELECT COUNT(*) FROM `polarferry`.`tables` a JOIN `polarferry`.`tables` b \
-         ON a.`schema_name`=b.`schema_name` AND a.`table_name`=b.`table_name` WHERE a.`task`=c.`task` AND b.`task`={ours} \
-         AND a.`state`<>'excluded' AND b.`state`<>'excluded') FROM `polarferry`.`checkpoint` c WHERE c.`task`<>{ours} ORDER BY 1"
-    )
-}
-
 pub fn load_epoch(task: &str) -> String {
     format!("SELECT `epoch` FROM `polarferry`.`checkpoint` WHERE `task`={}", quoted(task))
 }
@@ -133,6 +123,14 @@ pub fn load_tables(task: &str) -> String {
     format!(
         "SELECT `schema_name`,`table_name`,`state`,`upto`,`rows_copied`,`bytes_copied`,`mark_uuid`,`mark_file`,`mark_position` \
          FROM `polarferry`.`tables` WHERE `task`={}",
+        quoted(task)
+    )
+}
+
+/// What the other tasks carry.
+pub fn load_others(task: &str) -> String {
+    format!(
+        "SELECT `task`,`schema_name`,`table_name` FROM `polarferry`.`tables` WHERE `task`<>{} AND `state`<>'excluded' ORDER BY 1,2,3",
         quoted(task)
     )
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 /// What the server's count of affected rows must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expect {
@@ -9,6 +11,8 @@ pub enum Expect {
     Exactly(u64),
     /// Idempotent: the rows may be there or not.
     Any,
+    /// The task's own row: it is ours as long as nobody has taken the task over.
+    Ours,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,4 +24,13 @@ pub struct Statement {
     /// ENUM cells that hold the error value (the number 0, shown as ''), which a server in strict mode refuses to store: the
     /// statement is executed in lax mode, and must cause exactly this many warnings.
     pub blanks: usize,
+    /// The rows of a LOAD DATA, one a line; empty for every other statement.
+    pub lines: Bytes,
+}
+
+impl Statement {
+    /// One that touches no rows of the source's.
+    pub fn of_ours(text: impl Into<Vec<u8>>, expect: Expect) -> Self {
+        Self { table: Arc::from("the task's own tables"), text: text.into(), expect, blanks: 0, lines: Bytes::new() }
+    }
 }

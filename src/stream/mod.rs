@@ -14,4 +14,4 @@ pub mod assemble;
 pub mod hold;
 mod pump;
 
-pub use pump::{BUDGET_KIB, ITEMS, Lane, pump};
+pub use pump::{BUDGET_KIB, LOADS, Lane, pump};

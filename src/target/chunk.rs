@@ -6,7 +6,8 @@
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 
-use super::{diagnose, execute, run};
+use super::pipeline::Pipeline;
+use super::{diagnose, run};
 use crate::fault::{Code, Fault};
 use crate::model::change::KeyBytes;
 use crate::model::position::Mark;
@@ -14,7 +15,7 @@ use crate::model::table::TableName;
 use crate::sql::dml::{self, KEYS_PER_STATEMENT, Shapes};
 use crate::sql::qualified;
 use crate::sql::state as sql;
-use crate::sql::statement::Statement;
+use crate::sql::statement::{Expect, Statement};
 
 /// Bounds the undo of one transaction.
 const ROWS_PER_DELETE: u64 = 20_000;
@@ -52,11 +53,12 @@ impl Ledger<'_> {
     /// Writes rows and commits; the ledger gets its line only when none was left out. Returns the keys that are not on the target
     /// afterwards, because another row there holds one of their unique values. Not cancel-safe.
     pub async fn write(&mut self, fill: &Fill<'_>, line: Option<Line<'_>>) -> Result<Vec<KeyBytes>, Fault> {
-        run(self.conn, "START TRANSACTION").await?;
-        let mut new = 0;
-        for statement in fill.statements {
-            new += execute(self.conn, statement).await?;
+        let begin = Statement::of_ours("START TRANSACTION", Expect::Any);
+        let mut pipeline = Pipeline::new(self.conn);
+        for statement in [&begin].into_iter().chain(fill.statements) {
+            pipeline.push(statement).await?;
         }
+        let new = pipeline.flush().await?;
         let left_out = if new < fill.keys.len() as u64 { self.absent(fill.shapes, &fill.keys).await? } else { Vec::new() };
         self.hold().await?;
         if let Some(line) = line.filter(|_| left_out.is_empty()) {

@@ -17,6 +17,8 @@ use crate::sql::lift::{self, SHORT, lift};
 pub const LEAST: u64 = 4 * 1024 * 1024;
 /// What a packet holds besides the value or the statement.
 const OVERHEAD: usize = 1024;
+/// What fits into one packet of every target.
+pub const ROOM: usize = LEAST as usize - OVERHEAD;
 
 /// A statement that was executed: the rows that it affected, and the user variables that still hold its values.
 #[derive(Debug, Clone, Copy)]
@@ -28,7 +30,7 @@ pub struct Sent {
 /// Runs a row-writing statement, whatever its length. It is the last one of its session when this returns, so that the server's
 /// warnings are its own.
 pub async fn affect(conn: &mut Conn, text: &[u8]) -> Result<Sent, Fault> {
-    if text.len() + OVERHEAD <= LEAST as usize {
+    if text.len() <= ROOM {
         return send(conn, text, 0).await;
     }
     let limit: Option<usize> = conn.query_first("SELECT @@max_allowed_packet").await.map_err(|error| diagnose(&error))?;

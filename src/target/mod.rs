@@ -4,24 +4,32 @@
 //! * [`prepared`]: which of the source's XA transactions are not decided.
 //! * [`writer`]: one transaction = rows + checkpoint.
 //! * [`chunk`]: one transaction = a chunk's rows + its line in the ledger.
+//! * [`pipeline`]: many statements in one round trip.
+//! * [`load`]: rows as lines.
 //! * [`session`]: what is left of sessions whose client has gone.
 //! * [`long`]: statements that do not fit into one packet.
 
 pub mod chunk;
+mod load;
 pub mod long;
+mod pipeline;
 pub mod prepared;
 pub mod session;
 pub mod state;
 pub mod writer;
 
+use std::collections::HashMap;
+
 use crate::conn::{self, Endpoint, Purpose};
 use crate::fault::{Code, Fault, Side};
 use crate::model::table::TableName;
+use crate::sql::keyless::Removal;
 use crate::sql::qualified;
 use crate::sql::statement::{Expect, Statement};
 use long::Sent;
 pub use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
+use pipeline::Pipeline;
 
 /// Opens a session on the target.
 pub async fn connect(endpoint: &Endpoint, purpose: Purpose) -> Result<Conn, Fault> {
@@ -37,21 +45,19 @@ pub async fn run(conn: &mut Conn, statement: impl AsRef<[u8]>) -> Result<(), Fau
     conn.query_drop(statement.as_ref()).await.map_err(|error| diagnose(&error))
 }
 
-/// Runs a row-writing statement and holds the server to what its events imply. Returns the rows that it counted.
-pub(crate) async fn execute(conn: &mut Conn, statement: &Statement) -> Result<u64, Fault> {
-    let sent = if statement.blanks > 0 { run_lax(conn, statement).await } else { long::affect(conn, &statement.text).await };
-    let Sent { affected, variables } = sent.map_err(|fault| fault.at(&statement.table))?;
-    long::free(conn, variables).await?;
+/// Holds the server to what the source's events imply.
+fn check(statement: &Statement, affected: u64) -> Result<(), Fault> {
     match statement.expect {
-        Expect::Any => Ok(affected),
-        Expect::Exactly(count) if affected == count => Ok(affected),
+        Expect::Any => Ok(()),
+        Expect::Exactly(count) if affected == count => Ok(()),
+        Expect::Ours if affected == 1 => Ok(()),
+        Expect::Ours => Err(Fault::new(Code::Fenced, "the checkpoint was moved by somebody else")),
         Expect::Exactly(count) => {
             let verb = statement.text.split(u8::is_ascii_whitespace).next().unwrap_or_default();
             let detail = format!(
-                "{} on {}: the source's events imply a count of {count}, the target answered {}",
+                "{} on {}: the source's events imply a count of {count}, the target answered {affected}",
                 String::from_utf8_lossy(verb),
-                statement.table,
-                affected
+                statement.table
             );
             Err(Fault::new(Code::Drift, detail))
         }
@@ -83,6 +89,21 @@ async fn run_lax(conn: &mut Conn, statement: &Statement) -> Result<Sent, Fault> 
         warnings.len()
     );
     Err(Fault::new(Code::DataRefused, detail))
+}
+
+/// Takes rows out of a table without a key.
+pub(crate) async fn take_out(conn: &mut Conn, removal: &Removal) -> Result<(), Fault> {
+    let standing: Vec<(Vec<u8>, u64)> =
+        conn.query(removal.count()).await.map_err(|error| diagnose(&error).at(removal.table()))?;
+    let standing: HashMap<Vec<u8>, u64> = standing.into_iter().collect();
+    let statements =
+        removal.statements(&standing).map_err(|shortage| Fault::new(Code::Drift, format!("{}: {shortage}", removal.table())))?;
+    let mut pipeline = Pipeline::new(conn);
+    for statement in &statements {
+        pipeline.push(statement).await?;
+    }
+    pipeline.flush().await?;
+    Ok(())
 }
 
 /// Whether a table holds any row.

@@ -64,11 +64,6 @@ pub async fn exists(conn: &mut Conn, task: &str) -> Result<bool, Fault> {
     Ok(rows.unwrap_or(0) > 0)
 }
 
-/// The other tasks that keep their state on this target, each with the number of tables that both carry.
-pub async fn others(conn: &mut Conn, task: &str) -> Result<Vec<(String, u64)>, Fault> {
-    conn.query(sql::load_others(task)).await.map_err(|error| diagnose(&error))
-}
-
 /// The account's grants, as the server prints them.
 pub async fn grants(conn: &mut Conn) -> Result<Vec<String>, Fault> {
     conn.query("SHOW GRANTS").await.map_err(|error| diagnose(&error))
@@ -148,6 +143,19 @@ pub async fn begin(conn: &mut Conn, task: &str, checkpoint: &Checkpoint, tables:
         transaction.query_drop(statement).await.map_err(|error| diagnose(&error))?;
     }
     transaction.commit().await.map_err(|error| diagnose(&error))
+}
+
+/// The tables that other tasks carry, with their tasks; without creating anything.
+pub async fn of_others(conn: &mut Conn, task: &str) -> Result<Vec<(String, TableName)>, Fault> {
+    let ours: Option<u64> = conn
+        .query_first("SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA='polarferry' AND TABLE_NAME='tables'")
+        .await
+        .map_err(|error| diagnose(&error))?;
+    if ours.unwrap_or(0) == 0 {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<(String, String, String)> = conn.query(sql::load_others(task)).await.map_err(|error| diagnose(&error))?;
+    Ok(rows.into_iter().map(|(task, schema, table)| (task, TableName { schema, table })).collect())
 }
 
 pub async fn tables(conn: &mut Conn, task: &str) -> Result<Vec<TableLine>, Fault> {

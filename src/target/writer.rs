@@ -13,16 +13,20 @@ use std::time::{Duration, Instant};
 use mysql_async::Conn;
 use mysql_async::TxOpts;
 
-use super::{diagnose, execute, run, session, state};
+use super::pipeline::Pipeline;
+use super::{diagnose, load, run, session, state, take_out};
 use crate::checkpoint::Checkpoint;
 use crate::conn::{Endpoint, Purpose};
 use crate::fault::{Code, Fault};
 use crate::model::change::Commit;
 use crate::model::phase::Phase;
 use crate::model::xid::{Prepared, Xid};
+use crate::sql::keyless::Removal;
 use crate::sql::prepared;
 use crate::sql::state as sql;
-use crate::sql::statement::Statement;
+use crate::sql::statement::{Expect, Statement};
+
+const BEGIN: &str = "START TRANSACTION";
 
 /// The single writer of a task.
 #[derive(Debug)]
@@ -31,6 +35,7 @@ pub struct Writer {
     task: String,
     checkpoint: Checkpoint,
     open: bool,
+    loads: bool,
 }
 
 /// How long the two halves of a commit took.
@@ -50,7 +55,10 @@ pub async fn open(endpoint: &Endpoint, task: &str, epoch: u64) -> Result<Writer,
     let checkpoint = state::lock(&mut transaction, task).await?;
     transaction.rollback().await.map_err(|error| diagnose(&error))?;
     match checkpoint {
-        Some(checkpoint) if checkpoint.epoch == epoch => Ok(Writer { conn, task: task.to_owned(), checkpoint, open: false }),
+        Some(checkpoint) if checkpoint.epoch == epoch => {
+            let loads = load::is_allowed(&mut conn).await?;
+            Ok(Writer { conn, task: task.to_owned(), checkpoint, open: false, loads })
+        }
         Some(checkpoint) => {
             let detail = format!("the task's epoch is {}, ours is {epoch}", checkpoint.epoch);
             Err(Fault::new(Code::Fenced, detail))
@@ -64,6 +72,11 @@ impl Writer {
         &self.checkpoint
     }
 
+    /// Whether the target takes rows as the lines of LOAD DATA LOCAL.
+    pub fn loads(&self) -> bool {
+        self.loads
+    }
+
     /// Notes, in the open batch, which of the source's XA transactions it has prepared and decided. Not cancel-safe.
     pub async fn note(&mut self, prepared: &[&Prepared], decided: &[&Xid]) -> Result<(), Fault> {
         for statement in [prepared::note(&self.task, prepared), prepared::strike(&self.task, decided)].into_iter().flatten() {
@@ -75,7 +88,7 @@ impl Writer {
 
     async fn begin(&mut self) -> Result<(), Fault> {
         if !self.open {
-            run(&mut self.conn, "START TRANSACTION").await?;
+            run(&mut self.conn, BEGIN).await?;
             self.open = true;
         }
         Ok(())
@@ -83,28 +96,40 @@ impl Writer {
 
     /// Executes one part of a batch; with `end`, moves the checkpoint and commits. After an error the writer is of no further use:
     /// dropping it ends the session, and the server rolls back. Not cancel-safe.
-    pub async fn write(&mut self, statements: &[Statement], end: Option<(&Commit, &str, Phase)>) -> Result<Timing, Fault> {
+    pub async fn write(
+        &mut self,
+        removals: &[Removal],
+        statements: &[Statement],
+        end: Option<(&Commit, &str, Phase)>,
+    ) -> Result<Timing, Fault> {
         let began = Instant::now();
-        self.begin().await?;
-        for statement in statements {
-            execute(&mut self.conn, statement).await.map_err(|fault| match end {
-                Some((commit, ..)) => fault.at(format!("a batch that ends at {}", commit.position)),
-                None => fault,
-            })?;
+        let at = |fault: Fault| match end {
+            Some((commit, ..)) => fault.at(format!("a batch that ends at {}", commit.position)),
+            None => fault,
+        };
+        if !removals.is_empty() {
+            self.begin().await?;
         }
+        for removal in removals {
+            take_out(&mut self.conn, removal).await.map_err(at)?;
+        }
+        let next = end.map(|(commit, source_uuid, phase)| Checkpoint {
+            position: commit.position.clone(),
+            committed_at_micros: commit.at_micros,
+            source_uuid: source_uuid.to_owned(),
+            phase,
+            ..self.checkpoint.clone()
+        });
+        let begin = (!self.open).then(|| Statement::of_ours(BEGIN, Expect::Any));
+        let checkpoint = next.as_ref().map(|next| Statement::of_ours(sql::move_checkpoint(&self.task, next), Expect::Ours));
+        let mut pipeline = Pipeline::new(&mut self.conn);
+        for statement in begin.iter().chain(statements).chain(&checkpoint) {
+            pipeline.push(statement).await.map_err(at)?;
+        }
+        pipeline.flush().await.map_err(at)?;
+        self.open = true;
         let executed = Instant::now();
-        if let Some((commit, source_uuid, phase)) = end {
-            let next = Checkpoint {
-                position: commit.position.clone(),
-                committed_at_micros: commit.at_micros,
-                source_uuid: source_uuid.to_owned(),
-                phase,
-                ..self.checkpoint.clone()
-            };
-            run(&mut self.conn, sql::move_checkpoint(&self.task, &next)).await?;
-            if self.conn.affected_rows() != 1 {
-                return Err(Fault::new(Code::Fenced, "the checkpoint was moved by somebody else"));
-            }
+        if let Some(next) = next {
             run(&mut self.conn, "COMMIT").await?;
             self.open = false;
             self.checkpoint = Checkpoint { sequence: next.sequence + 1, ..next };

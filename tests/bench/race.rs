@@ -36,6 +36,8 @@ impl Track {
         let mut target = Options::default();
         target.args.extend(workload.appliers_argument().map(str::to_owned));
         let mut replica = target.clone();
+        // As the README recommends.
+        target.args.push("--local-infile=ON".to_owned());
         replica.args.extend(match version {
             Version::V97 => vec![format!("--replica-parallel-workers={WORKERS}")],
             // What later versions have by default.

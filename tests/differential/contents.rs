@@ -12,8 +12,7 @@ type Row = Vec<String>;
 
 /// The rows of a table, sorted.
 async fn rows(server: &Server, table: &Table) -> (Vec<String>, Vec<Row>) {
-    let Contents { columns, mut rows } = contents(server, &table.schema, &table.table, "1", document).await;
-    rows.sort_unstable();
+    let Contents { columns, rows } = contents(server, &table.schema, &table.table, None, document).await;
     (columns.into_iter().map(|(name, _)| name).collect(), rows)
 }
 

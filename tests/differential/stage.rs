@@ -31,7 +31,8 @@ impl Stage {
     pub async fn start(route: Route, gtid: bool) -> Self {
         let ours = options(route, gtid);
         // PolarDB has its binlog off by default, and it may be on: one for each.
-        let target = Options { log_bin: gtid, native_foreign_keys: route.target == Version::V97, ..ours.clone() };
+        let target = Options { log_bin: gtid, native_foreign_keys: route.target == Version::V97, ..ours.clone() }
+            .arg(format!("--local-infile={}", u8::from(gtid)));
         let (source, target, witness) = tokio::join!(
             Server::start(route.source, &ours),
             Server::start(route.target, &target),

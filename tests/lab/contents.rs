@@ -12,11 +12,17 @@ pub struct Contents {
     pub rows: Vec<Vec<String>>,
 }
 
-/// Reads a table; `order` is what ORDER BY wants, `documents` spells an expression without spaces that tells documents apart.
+/// Reads a table, in the order of a column or sorted by what the rows hold; `documents` spells an expression without spaces that tells documents apart.
 ///
 /// # Panics
 /// When the table is not there.
-pub async fn contents(server: &Server, database: &str, table: &str, order: &str, documents: fn(&str) -> String) -> Contents {
+pub async fn contents(
+    server: &Server,
+    database: &str,
+    table: &str,
+    order: Option<&str>,
+    documents: fn(&str) -> String,
+) -> Contents {
     let mut root = server.root().await;
     // TIMESTAMPs are moments, whatever the zones of the two servers; what a document says is text.
     root.query_drop("SET NAMES utf8mb4, time_zone = '+00:00'").await.expect("a session");
@@ -33,11 +39,18 @@ pub async fn contents(server: &Server, database: &str, table: &str, order: &str,
         .iter()
         .map(|(name, kind)| format!("IFNULL({}, '~')", digits(&quoted(name), &kind.to_lowercase(), documents)))
         .collect();
-    let query = format!("SELECT {} FROM {}.{} ORDER BY {order}", digits.join(", "), quoted(database), quoted(table));
+    let mut query = format!("SELECT {} FROM {}.{}", digits.join(", "), quoted(database), quoted(table));
+    if let Some(column) = order {
+        query.push_str(&format!(" ORDER BY {}", quoted(column)));
+    }
     let rows: Vec<Row> = root.query(query).await.expect("the rows");
     let _ = root.disconnect().await;
     let words = |row: Row| row.unwrap().into_iter().map(mysql_async::from_value::<String>).collect();
-    Contents { columns, rows: rows.into_iter().map(words).collect() }
+    let mut rows: Vec<Vec<String>> = rows.into_iter().map(words).collect();
+    if order.is_none() {
+        rows.sort_unstable();
+    }
+    Contents { columns, rows }
 }
 
 /// An expression without spaces that tells any two values of a type apart.

@@ -41,9 +41,10 @@ impl Route {
         }
     }
 
-    /// PolarDB has its binlog off by default, and it may be on: one for each.
+    /// PolarDB has its binlog off by default, and it may be on; the same with LOAD DATA LOCAL: one for each.
     fn target_options(self) -> Options {
-        Options { log_bin: self.gtid, native_foreign_keys: self.target == Version::V97, ..self.source_options() }
+        let options = Options { log_bin: self.gtid, native_foreign_keys: self.target == Version::V97, ..self.source_options() };
+        options.arg(format!("--local-infile={}", u8::from(self.gtid)))
     }
 }
 

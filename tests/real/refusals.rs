@@ -3,7 +3,7 @@
 
 use super::pair::{Pair, Route};
 use crate::ferry::{Ferry, PASSWORD_AT_SOURCE, PASSWORD_AT_TARGET, Task, USER};
-use crate::lab::{Options, Server, count, create_account, free_port, last_lines};
+use crate::lab::{Options, Server, Version, count, create_account, free_port, last_lines};
 use mysql_async::BinlogStreamRequest;
 use mysql_async::prelude::Queryable;
 
@@ -166,6 +166,24 @@ async fn a_target_table_with_rows_is_not_touched() {
     assert_eq!(rows, [(7, 7)]);
 }
 
+/// A table without a key would get each row twice, and say nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_another_task_carries_is_refused() {
+    let pair = Pair::start_with_locks(Route::V80).await;
+    pair.source.exec("CREATE DATABASE shop; CREATE TABLE shop.k (n INT); CREATE TABLE shop.t (id INT PRIMARY KEY)").await;
+    let mut ferry = Ferry::start(&pair.task(&["shop.k"]));
+    ferry.wait_streaming().await;
+    let mut other = pair.task(&["shop.*"]);
+    "other".clone_into(&mut other.name);
+    assert_refused(&pair, &other, DATA, &["target.tasks", "shop.k", "task voyage"]).await;
+    other.include = vec!["shop.t".to_owned()];
+    let mut second = Ferry::start(&other);
+    second.wait_streaming().await;
+    for daemon in [&mut ferry, &mut second] {
+        assert_eq!(daemon.terminate().await.0, 0);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_selection_that_matches_nothing_is_refused() {
     let pair = pair().await;
@@ -272,10 +290,30 @@ async fn what_stands_in_the_way_on_the_target_is_named() {
     assert_refused(&pair, &task, DATA, &["target.triggers", "GRANT TRIGGER"]).await;
     pair.target.exec(GONE).await;
 
+    // Definitions that the target would take for others.
+    pair.source.exec("CREATE TABLE shop.stamped (id INT PRIMARY KEY, free TIMESTAMP NULL, at TIMESTAMP NOT NULL)").await;
+    pair.target.exec("SET GLOBAL explicit_defaults_for_timestamp = OFF").await;
+    let words = ["target.explicit_defaults_for_timestamp", "at of shop.stamped", "switch it on"];
+    assert_refused(&pair, &pair.task(&["shop.*"]), DATA, &words).await;
+    pair.target.exec("SET GLOBAL explicit_defaults_for_timestamp = ON").await;
+
     pair.source.exec("CREATE TABLE shop.unique_only (n INT NOT NULL UNIQUE)").await;
     pair.target.exec("SET GLOBAL sql_require_primary_key = ON").await;
     let words = ["target.primary_keys", "shop.unique_only", "sql_require_primary_key"];
     assert_refused(&pair, &pair.task(&["shop.*"]), DATA, &words).await;
+}
+
+/// The target's answer, since only the target knows what it takes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_definition_that_the_target_does_not_take_is_named() {
+    let pair = Pair::start(Route::between(Version::V97, Version::V80)).await;
+    pair.source
+        .exec("CREATE DATABASE shop DEFAULT CHARACTER SET latin1; CREATE TABLE shop.t (s CHAR(1) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin PRIMARY KEY)")
+        .await;
+    let mut ferry = Ferry::start(&pair.task(&["shop.*"]));
+    assert_eq!(ferry.wait_end().await, 65);
+    let said = ferry.last_words();
+    assert!(said.contains("definition-refused") && said.contains("shop.t") && said.contains("by hand"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

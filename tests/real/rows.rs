@@ -6,15 +6,15 @@ use crate::lab::{Contents, Options, Server, Version, checksum_tables, contents, 
 
 /// One text per row.
 pub async fn rows(server: &Server, database: &str, table: &str) -> Vec<String> {
-    let Contents { rows, .. } = contents(server, database, table, "1", document_text).await;
-    let mut rows: Vec<String> = rows.iter().map(|row| row.join(" ")).collect();
+    let mut rows: Vec<String> =
+        contents(server, database, table, None, document_text).await.rows.iter().map(|row| row.join(" ")).collect();
     rows.sort_unstable();
     rows
 }
 
 /// One list per column, named with its type; rows in the order of their `id`.
 pub async fn cells(server: &Server, database: &str, table: &str) -> Vec<(String, Vec<String>)> {
-    let Contents { columns, rows } = contents(server, database, table, "id", document_text).await;
+    let Contents { columns, rows } = contents(server, database, table, Some("id"), document_text).await;
     let cells = |at: usize| rows.iter().map(|row| row[at].clone()).collect();
     columns.into_iter().enumerate().map(|(at, (name, kind))| (format!("{name} {kind}"), cells(at))).collect()
 }

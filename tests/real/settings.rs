@@ -56,6 +56,40 @@ on_routes! { the_sources_session_defaults_change_nothing,
     mysql_57_without_gtid: Route::V57_TO_V80.without_gtid()
 }
 
+/// Each of them would keep a session that inherits it from writing, make it write otherwise, or hide a column of a table.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_targets_session_defaults_change_nothing() {
+    let pair = Pair::start(Route::V97).await;
+    pair.source
+        .exec(
+            "CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY, s VARCHAR(20)); INSERT INTO shop.t VALUES (0, 'a\\\\'); \
+             SET sql_generate_invisible_primary_key = ON; CREATE TABLE shop.k (n INT); INSERT INTO shop.k (n) VALUES (1), (1); \
+             SET GLOBAL show_gipk_in_create_table_and_information_schema = OFF",
+        )
+        .await;
+    pair.target
+        .exec(
+            "SET GLOBAL transaction_read_only = ON; SET GLOBAL transaction_isolation = 'SERIALIZABLE'; SET GLOBAL autocommit = 0; \
+             SET GLOBAL completion_type = 2; SET GLOBAL sql_mode = 'ANSI,NO_BACKSLASH_ESCAPES,PAD_CHAR_TO_FULL_LENGTH,TRADITIONAL'; \
+             SET GLOBAL time_zone = '+09:30'; SET GLOBAL sql_select_limit = 1; SET GLOBAL sql_safe_updates = ON; SET GLOBAL wait_timeout = 5; \
+             SET GLOBAL init_connect = 'SET foreign_key_checks = 1, character_set_results = latin1'",
+        )
+        .await;
+    let mut ferry = Ferry::start(&pair.task(&["shop.*"]));
+    ferry.wait_streaming().await;
+    pair.source
+        .exec("UPDATE shop.t SET id = 7, s = 'it''s'; INSERT INTO shop.k (n) VALUES (2); DELETE FROM shop.k WHERE n = 1 LIMIT 1")
+        .await;
+    ferry.wait_applied(&pair.source).await;
+    assert_eq!(ferry.terminate().await.0, 0);
+    ferry.assert_clean_log();
+    let rows: Vec<(i32, String)> = pair.target.query_rows("SELECT id, s FROM shop.t LIMIT 10").await;
+    assert_eq!(rows, [(7, "it's".to_owned())]);
+    let kept: Vec<(u64, i32)> = pair.source.query_rows("SELECT my_row_id, n FROM shop.k ORDER BY 1").await;
+    let found: Vec<(u64, i32)> = pair.target.query_rows("SELECT my_row_id, n FROM shop.k ORDER BY 1 LIMIT 10").await;
+    assert_eq!(found, kept);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_would_be_lost_or_ended_or_doubled_is_refused() {
     let options = Route::V80.source_options().arg("--binlog-ignore-db=hidden");

@@ -4,6 +4,7 @@
 use super::{Case, Pair, Route, arrive, stir};
 use crate::ferry::Ferry;
 use crate::lab::Version;
+use crate::real::refusals::{DATA, assert_refused};
 use crate::real::rows::assert_equal;
 
 /// Every kind of figure, in the plane and, where the server knows it, on the globe.
@@ -108,4 +109,11 @@ async fn a_target_that_demands_primary_keys_takes_tables_that_have_one() {
     ferry.wait_applied(&pair.source).await;
     assert_equal(&pair, "shop", &["t"]).await;
     assert_eq!(ferry.terminate().await.0, 0);
+
+    // What it would add to a table without a key is no column of the source's.
+    pair.target.exec("SET GLOBAL sql_require_primary_key = OFF").await;
+    pair.source.exec("CREATE DATABASE bare; CREATE TABLE bare.t (n INT NOT NULL UNIQUE)").await;
+    let mut task = pair.task(&["bare.*"]);
+    "bare".clone_into(&mut task.name);
+    assert_refused(&pair, &task, DATA, &["target.primary_keys", "bare.t", "sql_generate_invisible_primary_key"]).await;
 }
