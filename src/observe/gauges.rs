@@ -86,6 +86,11 @@ fn labelled(snapshot: &Snapshot) -> Vec<Family> {
             "1 for the error that the task stopped with, until the process has ended; absent while nothing is wrong.",
             snapshot.error.iter().map(|error| labelled_one("code", &error.code, 1.0)).collect(),
         ),
+        family(
+            "failed_timestamp_seconds",
+            "When the task stopped with this error, until the process has ended; absent while nothing is wrong.",
+            snapshot.error.iter().zip(snapshot.failed_at).map(|(error, at)| labelled_one("code", &error.code, at)).collect(),
+        ),
         single("paused", "1 while an operator has paused the task, else 0.", Some(flag(snapshot.paused))),
         single(
             "updated_timestamp_seconds",

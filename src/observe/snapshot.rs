@@ -66,6 +66,8 @@ pub struct Snapshot {
     pub stream: StreamTotals,
     pub retries: Retries,
     pub error: Option<Failure>,
+    /// When the task stopped with `error`.
+    pub failed_at: Option<f64>,
     pub throttle: Limits,
     /// How far `throttle.auto` lets the copy through, and why not further.
     pub copy_opening: Opening,
@@ -352,6 +354,7 @@ mod tests {
             "/error/code",
             "/error/message",
             "/error/remedy",
+            "/failed_at",
             "/paused",
             "/throttle/copy_queries_per_second",
             "/throttle/copy_rows_per_second",

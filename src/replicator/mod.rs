@@ -41,7 +41,7 @@ use tokio::sync::{mpsc, watch as channel};
 use tokio_util::sync::CancellationToken;
 
 use crate::conn::Endpoint;
-use crate::fault::{Backoff, Class, Code, Fault, Retry, RetrySettings};
+use crate::fault::{Backoff, Class, Fault, Retry, RetrySettings};
 use crate::model::phase::Phase;
 use crate::model::selection::Selection;
 use crate::model::task::Migrate;
@@ -214,6 +214,7 @@ impl Replicator {
         self.observer.update(|snapshot| {
             snapshot.phase = Phase::Failed;
             snapshot.error = Some(failure);
+            snapshot.failed_at = Some(unix_now());
         });
     }
 
@@ -224,7 +225,6 @@ impl Replicator {
         while !self.stop.is_cancelled() {
             let began = Instant::now();
             let Err(fault) = self.attempt(&mut epoch).await else { return Ok(()) };
-            let fault = self.taken_over(fault, epoch).await;
             let caught_up = self.caught_up();
             self.observer.update(Snapshot::forget_measures);
             let Some(class) = fault.code.class() else { return Err(fault) };
@@ -237,15 +237,6 @@ impl Replicator {
             self.wait_after(fault, class, &mut patience).await?;
         }
         Ok(())
-    }
-
-    /// The other replica with our number may be another instance of this very task, and the source notices it before the target does.
-    async fn taken_over(&self, fault: Fault, epoch: Option<u64>) -> Fault {
-        let (Code::ServerIdInUse, Some(epoch)) = (fault.code, epoch) else { return fault };
-        match watch::still_ours(&self.charter.target, &self.charter.task, epoch).await {
-            Err(taken) if taken.code == Code::Fenced => taken,
-            Ok(()) | Err(_) => fault,
-        }
     }
 
     /// What has become durable: batches, and pieces of the copy that need not be copied again.

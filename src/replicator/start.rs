@@ -1,5 +1,7 @@
 //! The start: prechecks, then either take the task over or begin it.
 
+use std::collections::BTreeSet;
+
 use super::{Replicator, families};
 use crate::checkpoint::Checkpoint;
 use crate::conn::Purpose;
@@ -41,23 +43,19 @@ pub async fn take(replicator: &Replicator) -> Result<u64, Fault> {
         }
         None => begin(replicator, &mut conn).await?,
     };
-    neighbours(replicator, target::state::others(&mut conn, &charter.task).await?);
+    neighbours(replicator, target::state::carried_by_others(&mut conn, &charter.task).await?);
     Ok(checkpoint.epoch)
 }
 
-/// Tasks that share a target share its capacity, and each has retry windows of its own: so each says whom it shares with. Tables that
-/// two tasks write are somebody's mistake.
-fn neighbours(replicator: &Replicator, others: Vec<(String, u64)>) {
-    let names: Vec<String> = others.iter().map(|(name, _)| name.clone()).collect();
+/// Tasks that share a target share its capacity, and each has retry windows of its own: so each says whom it shares with. (Tables that
+/// two of them carry are a matter for the precheck.)
+fn neighbours(replicator: &Replicator, others: Vec<(String, TableName)>) {
+    let names: BTreeSet<String> = others.into_iter().map(|(task, _)| task).collect();
+    let names: Vec<String> = names.into_iter().collect();
     if !names.is_empty() {
         let detail = format!("other tasks keep their state on this target, too: {}", names.join(", "));
         tracing::info!("{detail}");
         replicator.observer.event(Level::Info, detail);
-    }
-    for (name, tables) in others.iter().filter(|(_, tables)| *tables > 0) {
-        let detail = format!("the task {name} carries {tables} tables that this one carries, too: exclude them in one of both");
-        tracing::warn!("{detail}");
-        replicator.observer.event(Level::Warn, detail);
     }
     replicator.observer.update(|snapshot| snapshot.neighbours = names);
 }

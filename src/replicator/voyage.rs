@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use super::lines::{self, Sequel};
 use super::tide::Tide;
-use super::{Replicator, burials, families, recall, watch};
+use super::{Charter, Replicator, burials, families, recall, watch};
 use crate::apply::{self, Merger, Writing};
 use crate::checkpoint::Checkpoint;
 use crate::conn::Purpose;
@@ -130,19 +130,16 @@ impl Voyage {
                 return Err(Fault::new(Code::Internal, "every task of the lane ended, and none said why"));
             };
             let (hand, outcome) = ended.map_err(|error| Fault::new(Code::Internal, format!("a task ended: {error}")))?;
-            writing &= !matches!(hand, Hand::Writer);
             tracing::debug!(?hand, ?outcome, "a task of the lane has ended");
+            writing &= !matches!(hand, Hand::Writer);
             if let (Hand::Pump, Err(fault)) = (hand, &outcome) {
-                tracing::warn!(
-                    code = fault.code.as_str(),
-                    cause = fault.detail,
-                    "the stream has ended; what it has brought is written first"
-                );
                 // Those that ended may be told of in any order: the writer, which ends after the pump, before it.
                 if writing {
+                    let (code, cause) = (fault.code.as_str(), &fault.detail);
+                    tracing::warn!(code, cause, "the stream has ended; what it has brought is written first");
                     drain(crew).await;
                 }
-                return Err(fault.clone());
+                return Err(blame(charter, epoch, fault.clone()).await);
             }
             outcome?;
             match hand {
@@ -171,6 +168,22 @@ fn tide_of(replicator: &Replicator) -> Tide {
         limits: replicator.knobs.limits.subscribe(),
         opening: replicator.knobs.opening.clone(),
         ours: replicator.charter.copy.connections as u64 + 2,
+    }
+}
+
+/// Two instances of one task share a `server_id`: the source ends the stream of the former one when the other begins its own, which is
+/// after it has taken the task over. That is no mistake in a configuration.
+async fn blame(charter: &Charter, epoch: u64, fault: Fault) -> Fault {
+    if fault.code != Code::ServerIdInUse {
+        return fault;
+    }
+    let asked = async {
+        let mut conn = target::connect(&charter.target, Purpose::Rows).await?;
+        target::state::still_ours(&mut conn, &charter.task, epoch).await
+    };
+    match asked.await {
+        Err(fenced) if fenced.code == Code::Fenced => fenced,
+        Ok(()) | Err(_) => fault,
     }
 }
 

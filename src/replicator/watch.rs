@@ -119,12 +119,6 @@ pub async fn guard(target: Endpoint, task: String, epoch: u64) -> Result<(), Fau
     }
 }
 
-/// Asks the target once whether the task is still ours.
-pub async fn still_ours(target: &Endpoint, task: &str, epoch: u64) -> Result<(), Fault> {
-    let mut conn = answered(Side::Target, ANSWER, target::connect(target, Purpose::Rows)).await?;
-    answered(Side::Target, ANSWER, target::state::still_ours(&mut conn, task, epoch)).await
-}
-
 /// The answer to a question that takes no time, or the end of a connection that no longer gives one.
 async fn answered<T>(side: Side, within: Duration, question: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
     let silent = || Fault::new(Code::ConnectionLost(side), format!("no answer within {within:?}"));

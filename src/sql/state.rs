@@ -68,16 +68,6 @@ pub fn load_checkpoint(task: &str) -> String {
     )
 }
 
-/// The other tasks that keep their state here, each with the number of tables that it has in common with this one.
-pub fn load_others(task: &str) -> String {
-    let ours = quoted(task);
-    format!(
-        "SELECT c.`task`,(SELECT COUNT(*) FROM `polarferry`.`tables` a JOIN `polarferry`.`tables` b \
-         ON a.`schema_name`=b.`schema_name` AND a.`table_name`=b.`table_name` WHERE a.`task`=c.`task` AND b.`task`={ours} \
-         AND a.`state`<>'excluded' AND b.`state`<>'excluded') FROM `polarferry`.`checkpoint` c WHERE c.`task`<>{ours} ORDER BY 1"
-    )
-}
-
 pub fn load_epoch(task: &str) -> String {
     format!("SELECT `epoch` FROM `polarferry`.`checkpoint` WHERE `task`={}", quoted(task))
 }

@@ -64,11 +64,6 @@ pub async fn exists(conn: &mut Conn, task: &str) -> Result<bool, Fault> {
     Ok(rows.unwrap_or(0) > 0)
 }
 
-/// The other tasks that keep their state on this target, each with the number of tables that both carry.
-pub async fn others(conn: &mut Conn, task: &str) -> Result<Vec<(String, u64)>, Fault> {
-    conn.query(sql::load_others(task)).await.map_err(|error| diagnose(&error))
-}
-
 /// The account's grants, as the server prints them.
 pub async fn grants(conn: &mut Conn) -> Result<Vec<String>, Fault> {
     conn.query("SHOW GRANTS").await.map_err(|error| diagnose(&error))

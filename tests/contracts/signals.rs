@@ -140,6 +140,10 @@ fn a_failed_task_stays_until_it_was_scraped() {
         let (_, metrics) = service.get("/metrics");
         assert!(metrics.contains("polarferry_phase{phase=\"failed\"} 1\n"), "{metrics}");
         assert!(metrics.contains(&format!("polarferry_failed{{code=\"{code}\"}} 1\n")), "{metrics}");
+        let since = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix(&format!("polarferry_failed_timestamp_seconds{{code=\"{code}\"}} ")));
+        assert!(since.is_some_and(|at| at.parse::<f64>().is_ok_and(|at| at > 1e9)), "{metrics}");
         assert_eq!(service.told_of_change(), "STOPPING=1");
         assert_eq!(service.end(), Some(exit), "{}", service.log());
     }

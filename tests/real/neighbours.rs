@@ -23,7 +23,7 @@ async fn another_tool_on_the_binlog_is_no_obstacle(route: Route) {
     drop(other);
 }
 
-/// Each says so; and tables that both carry are somebody's mistake, which is said, too.
+/// Each says so.
 #[tokio::test(flavor = "multi_thread")]
 async fn tasks_that_share_a_target_know_of_each_other() {
     let pair = Pair::start(Route::V80).await;
@@ -33,13 +33,11 @@ async fn tasks_that_share_a_target_know_of_each_other() {
     let mut first = Ferry::start(&pair.task(&["shop.a"]));
     let alone = first.wait_streaming().await;
     assert_eq!(alone["neighbours"], serde_json::json!([]));
-    let mut task = pair.task(&["shop.*"]);
+    let mut task = pair.task(&["shop.b"]);
     task.name = "another".to_owned();
     let mut second = Ferry::start(&task);
     let status = second.wait_streaming().await;
     assert_eq!(status["neighbours"], serde_json::json!(["voyage"]));
-    let events = status["events"].to_string();
-    assert!(events.contains("the task voyage carries 1 tables that this one carries, too"), "{events}");
     assert_eq!(first.terminate().await.0, 0);
     first.restart();
     let status = first.wait_streaming().await;
