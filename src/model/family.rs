@@ -19,11 +19,13 @@
 //! A child whose acting parent is not selected: its rows change, and nothing in the stream says so. A parent that rule 3 asks for and
 //! that is not there. SET DEFAULT, which InnoDB refuses as well.
 //!
-//! A parent that is carried alone is no obstacle: nobody repeats on the target what happens to children that are not there; but then
-//! they must *not be there* ([`hazards`]).
+//! A parent that is carried without its children is no obstacle: keys stay off when its rows go. But where keys are on for the sake of
+//! others, nothing may hang on the target on a touched table that the task does not carry: it would be changed, or would refuse
+//! ([`hazards`]).
 //!
-//! Nor a target that carries keys out above its engine, as 9.6 and newer do unless told otherwise: that is another implementation, which
-//! refuses what engines do (a changed value that passes through two keys with several columns; the rows below a row of the same table).
+//! And a target that carries keys out above its engine, as 9.6 and newer do unless told otherwise, is none for a source that does not:
+//! that is another implementation, which refuses what engines do (a changed value that passes through two keys with several columns;
+//! most rows that go with a row of their own table).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
