@@ -131,7 +131,7 @@ pub const LAX: &str = "SET sql_mode='NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES'"
 /// The largest `sql_select_limit`, which is none; `DEFAULT` would be the server's own setting. Versions that do not know the last two
 /// pass over them.
 const COMMON: &str = "SET time_zone='+00:00', net_read_timeout=600, net_write_timeout=600, wait_timeout=28800, autocommit=1, \
-                      completion_type=0, sql_safe_updates=0, sql_big_selects=1, sql_select_limit=18446744073709551615 \
+                      lc_messages='en_US', completion_type=0, sql_safe_updates=0, sql_big_selects=1, sql_select_limit=18446744073709551615 \
                       /*!50708 , max_execution_time=0 */ /*!80030 , show_gipk_in_create_table_and_information_schema=1 */";
 const SOURCE: &[&str] = &["SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ"];
 const TARGET: &[&str] = &[

@@ -142,10 +142,11 @@ impl Merger {
         self.is_complete() && !(open.runs.is_empty() && open.windows.is_empty() && open.undecided.is_empty())
     }
 
-    /// Takes items until there are none or the batch is full. Returns the time that was spent, without waits.
-    async fn take(&mut self, items: &mut VecDeque<StreamItem>) -> Result<Duration, Fault> {
+    /// Takes items until there are none, the batch is full, or the writer could take what is whole: what comes after it may be a fault.
+    /// Returns the time that was spent, without waits.
+    async fn take(&mut self, items: &mut VecDeque<StreamItem>, parts: &mpsc::Sender<Part>) -> Result<Duration, Fault> {
         let mut watch = Watch { began: Instant::now(), spent: Duration::ZERO };
-        while !self.full()
+        while !(self.full() || self.wants_writer() && parts.capacity() > 0)
             && let Some(item) = items.pop_front()
         {
             match item {
@@ -239,7 +240,7 @@ pub async fn merge(
     // What is left of the last load, which keeps its permit until it is merged.
     let (mut items, mut held) = (VecDeque::new(), None::<OwnedSemaphorePermit>);
     loop {
-        seconds.inc_by(merger.take(&mut items).await?.as_secs_f64());
+        seconds.inc_by(merger.take(&mut items, &parts).await?.as_secs_f64());
         let full = merger.full();
         if items.is_empty() {
             drop(held.take());
@@ -257,7 +258,7 @@ pub async fn merge(
                 seconds.inc_by(began.elapsed().as_secs_f64());
                 last_sent = Instant::now();
             }
-            load = loads.recv(), if !full => {
+            load = loads.recv(), if !full && items.is_empty() => {
                 let Some((load, permit)) = load else { break };
                 (items, held) = (load.into(), permit);
             }

@@ -18,7 +18,7 @@ use crate::model::json;
 use crate::model::table::Table;
 use crate::model::value::Value;
 use crate::sql::dml::{self, RowError, STATEMENT_BYTES, Shapes};
-use crate::sql::inserts::{Collision, Inserts, MANY};
+use crate::sql::inserts::{Collision, Inserts};
 use crate::sql::keyless::{self, Copies, Removal};
 use crate::sql::statement::Statement;
 
@@ -83,11 +83,6 @@ fn passes_for_unchanged(table: &Table, shapes: &Shapes, before: &RowImage, after
     Ok(passes)
 }
 
-fn inserts_of(shapes: &Shapes, rows: usize) -> Inserts<'_> {
-    let inserts = Inserts::new(shapes, Collision::Refuse, Some(1), STATEMENT_BYTES);
-    if rows >= MANY { inserts.many() } else { inserts }
-}
-
 fn strict(
     table: &Arc<Table>,
     shapes: &Shapes,
@@ -98,7 +93,7 @@ fn strict(
     let mut deletes: Vec<&[u8]> = Vec::new();
     let mut updates = Inserts::new(shapes, Collision::Overwrite, Some(2), STATEMENT_BYTES);
     let new = slots.iter().filter(|slot| slot.before.is_none() && slot.after.is_some()).count();
-    let mut inserts = inserts_of(shapes, new);
+    let mut inserts = Inserts::of(shapes, Collision::Refuse, Some(1), new);
     for slot in slots {
         match (&slot.before, &slot.after) {
             (Some(before), Some(after)) if before == after => {}
@@ -200,7 +195,7 @@ fn keyless(
         }
     }
     let new = nets.iter().map(|net| usize::try_from(net.change).unwrap_or(0)).sum();
-    let mut inserts = inserts_of(shapes, new);
+    let mut inserts = Inserts::of(shapes, Collision::Refuse, Some(1), new);
     for net in nets {
         for _ in 0..net.change {
             counts.inserts += 1;

@@ -26,8 +26,8 @@
 //!
 //! # What was chosen
 //!
-//! Multi-row INSERT with `ON DUPLICATE KEY UPDATE` that keeps the row which is there, on [`Settings::connections`] connections.
-//! `LOAD DATA LOCAL` is not used: it turns errors into warnings, and whether PolarDB permits it is not known.
+//! `LOAD DATA LOCAL` where the target takes it and the columns' types allow it (`target::load` says why that is exact), else multi-row
+//! INSERT with `ON DUPLICATE KEY UPDATE`; both keep the row which is there. On [`Settings::connections`] connections.
 
 pub mod plan;
 mod progress;

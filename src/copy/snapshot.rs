@@ -33,7 +33,7 @@ use crate::observe::snapshot::{Level, RetryClass, Side, TableState};
 use crate::overlap::Stage;
 use crate::source::documents::Documents;
 use crate::source::{self, rows};
-use crate::sql::dml::{STATEMENT_BYTES, Shapes};
+use crate::sql::dml::Shapes;
 use crate::sql::inserts::{Collision, Inserts};
 use crate::sql::{probe, qualified};
 use crate::target::chunk::{Fill, Ledger};
@@ -142,7 +142,7 @@ async fn fill(copying: &Copying, table: &Table, reader: &mut source::Conn, targe
     let mut ledger = ledger(copying, table, target);
     let writing = async {
         while let Some(piece) = pieces.recv().await {
-            let mut inserts = Inserts::new(&shapes, Collision::Refuse, Some(1), STATEMENT_BYTES).many();
+            let mut inserts = Inserts::of(&shapes, Collision::Refuse, Some(1), piece.rows.len());
             for row in &piece.rows {
                 inserts.push(&row.values, row.blanks);
             }

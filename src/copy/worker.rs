@@ -17,7 +17,7 @@ use crate::overlap::Stage;
 use crate::source::documents::Documents;
 use crate::source::rows::{self, Piece};
 use crate::source::{self, facts};
-use crate::sql::dml::{STATEMENT_BYTES, Shapes};
+use crate::sql::dml::Shapes;
 use crate::sql::inserts::{Collision, Inserts};
 use crate::sql::probe;
 use crate::sql::statement::Statement;
@@ -210,7 +210,7 @@ async fn write(
 }
 
 fn statements<'p>(pending: &Pending, shapes: &Shapes, piece: &'p Piece) -> (Vec<Statement>, Vec<&'p [u8]>) {
-    let mut inserts = Inserts::new(shapes, Collision::Keep, None, STATEMENT_BYTES).many();
+    let mut inserts = Inserts::of(shapes, Collision::Keep, None, piece.rows.len());
     let mut keys = Vec::with_capacity(piece.rows.len());
     let buried = pending.overlap.has_burials();
     for row in &piece.rows {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::dml::{RowError, Shapes, write_row};
+use super::dml::{RowError, STATEMENT_BYTES, Shapes, write_row};
 use super::document;
 use super::statement::{Expect, Statement};
 use crate::model::image::RowImage;
@@ -14,7 +14,7 @@ use crate::model::table::{Column, ColumnKind, Table};
 const BLANKS_PER_STATEMENT: usize = 32;
 
 /// From so many rows on a LOAD DATA is worth its second round trip.
-pub const MANY: usize = 200;
+const MANY: usize = 200;
 
 /// How the lines of a LOAD DATA are read: as the values of an INSERT are.
 const LINES: &str = "FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '\\'' ESCAPED BY '\\\\' LINES TERMINATED BY '\\n'";
@@ -68,10 +68,10 @@ impl<'s> Inserts<'s> {
         }
     }
 
-    /// There will be [`MANY`] rows, none of which overwrites another.
-    pub fn many(mut self) -> Self {
-        self.by_lines = self.shapes.load.is_some() && self.collision != Collision::Overwrite;
-        self
+    /// For about so many rows, which go as lines when they are [`MANY`].
+    pub fn of(shapes: &'s Shapes, collision: Collision, per_row: Option<u64>, rows: usize) -> Self {
+        let by_lines = rows >= MANY && shapes.load.is_some() && collision != Collision::Overwrite;
+        Self { by_lines, ..Self::new(shapes, collision, per_row, STATEMENT_BYTES) }
     }
 
     /// Appends one row, its values already spelled and separated by commas. A row with `blanks` (see [`Statement`]) shares no
@@ -263,7 +263,7 @@ mod tests {
         "utf8mb4_bin".clone_into(&mut table.columns[1].collation);
         let lines = |table: &Table, collision, limit| {
             let shapes = Shapes::new(table, true);
-            let mut inserts = Inserts::new(&shapes, collision, Some(1), limit).many();
+            let mut inserts = Inserts { limit, ..Inserts::of(&shapes, collision, Some(1), MANY) };
             for id in 7..10 {
                 inserts.push_row(table, &row(id, b"it's")).expect("a row");
             }

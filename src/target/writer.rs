@@ -56,7 +56,7 @@ pub async fn open(endpoint: &Endpoint, task: &str, epoch: u64) -> Result<Writer,
     transaction.rollback().await.map_err(|error| diagnose(&error))?;
     match checkpoint {
         Some(checkpoint) if checkpoint.epoch == epoch => {
-            let loads = load::is_allowed(&mut conn).await?;
+            let loads = load::is_allowed(endpoint).await;
             Ok(Writer { conn, task: task.to_owned(), checkpoint, open: false, loads })
         }
         Some(checkpoint) => {

@@ -69,7 +69,7 @@ async fn the_targets_session_defaults_change_nothing() {
         .await;
     pair.target
         .exec(
-            "SET GLOBAL transaction_read_only = ON; SET GLOBAL transaction_isolation = 'SERIALIZABLE'; SET GLOBAL autocommit = 0; \
+            "SET GLOBAL lc_messages = 'de_DE'; SET GLOBAL transaction_read_only = ON; SET GLOBAL transaction_isolation = 'SERIALIZABLE'; SET GLOBAL autocommit = 0; \
              SET GLOBAL completion_type = 2; SET GLOBAL sql_mode = 'ANSI,NO_BACKSLASH_ESCAPES,PAD_CHAR_TO_FULL_LENGTH,TRADITIONAL'; \
              SET GLOBAL time_zone = '+09:30'; SET GLOBAL sql_select_limit = 1; SET GLOBAL sql_safe_updates = ON; SET GLOBAL wait_timeout = 5; \
              SET GLOBAL init_connect = 'SET foreign_key_checks = 1, character_set_results = latin1'",
