@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use super::kinds::Class;
 use super::stage::Stage;
 use super::table::Table;
-use crate::lab::{Contents, Server, contents, document_text};
+use crate::lab::{Contents, Server, Version, contents, document_text};
 
 /// A row: one word for each column, in the table's order.
 type Row = Vec<String>;
@@ -32,6 +33,13 @@ pub async fn compare(stage: &Stage, table: &Table) -> Result<u64, String> {
         tokio::join!(rows(&stage.source, table), rows(&stage.target, table), rows(&stage.witness, table));
     let (ours, native) = (source == target, source == witness);
     if ours && native {
+        return Ok(source.len() as u64);
+    }
+    if target == witness && stage.source.version() == Version::V80 && only_documents(table, &source, &target) {
+        println!(
+            "{}: its documents on the source are not those that the source has logged: target and native replica agree",
+            table.name
+        );
         return Ok(source.len() as u64);
     }
     let verdict = match (ours, native) {
@@ -66,6 +74,17 @@ pub async fn compare(stage: &Stage, table: &Table) -> Result<u64, String> {
         let _ = writeln!(text, "  key {} is only there: {:.2000}", spell_key(table, row), row.join(" "));
     }
     Err(text)
+}
+
+/// Whether rows differ in nothing but JSON columns. 8.0.15 can leave another document in a row than the one that it logs, seen where
+/// `JSON_REMOVE` changed a long one; no replica can know that one.
+fn only_documents(table: &Table, source: &[Row], target: &[Row]) -> bool {
+    let (gone, extra) = (surplus(source, target), surplus(target, source));
+    let is_document = |at: usize| table.columns.get(at).is_some_and(|column| column.kind.class == Class::Json);
+    gone.len() == extra.len()
+        && gone.iter().all(|row| {
+            extra.iter().any(|twin| same_key(table, row, twin) && (0..row.len()).all(|at| row[at] == twin[at] || is_document(at)))
+        })
 }
 
 fn same_key(table: &Table, row: &Row, other: &Row) -> bool {
