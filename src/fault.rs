@@ -307,10 +307,10 @@ pub fn of_server_error(side: Side, number: u16, message: &str) -> Code {
         | 3168
         | 3169
         | 4031 => Code::ConnectionLost(side),
-        // Lock wait, no room for locks, deadlock, interrupted, a table that was rebuilt or forgotten meanwhile, too many transactions,
-        // timeouts, PolarDB's DDL synchronisation.
         // LOAD DATA LOCAL was forbidden meanwhile: the next voyage asks again, and does without.
         1148 | 3948 if side == Side::Target => Code::Busy(side),
+        // Lock wait, no room for locks, deadlock, interrupted, a table that was rebuilt or forgotten meanwhile, too many transactions,
+        // timeouts, PolarDB's DDL synchronisation.
         1205 | 1206 | 1213 | 1317 | 1412 | 1615 | 1637 | 1969 | 3024 | 3058 | 8007 => Code::Busy(side),
         1290 | 1792 | 1836 | 3100 => Code::ReadOnly,
         1045 | 1698 | 1820 | 1862 | 3118 => Code::LoginRefused(side),

@@ -142,7 +142,8 @@ impl Windows {
         if windows.last().is_none_or(|last| acts && !last.runs.is_empty()) {
             windows.push(Window::default());
         }
-        let Some(window) = windows.last_mut() else { return Ok(()) };
+        // One was pushed if there was none.
+        let Some(window) = windows.last_mut() else { return Err(MergeError::Contradiction) };
         let (before, after) = match change {
             Change::Delete { before } if acts => (before, None),
             Change::Update { before, after } if acts => (before, Some(after)),

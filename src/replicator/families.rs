@@ -1,7 +1,8 @@
 //! The families of a task ([`crate::model::family`]), found anew by every voyage.
 //!
 //! A source that logs what its foreign keys do has none. Elsewhere they are read from the *target's* catalog, which is as the source's was
-//! when the task began, and so as it was at every position since: a change of definitions stops the stream.
+//! when the task began, and so as it was at every position since: a change of definitions stops the stream, and every voyage compares
+//! both ends. (A key that is dropped from the target is noticed by the next voyage, not by the one under way.)
 //!
 //! How a table was copied must fit: a member at one position with all others, and where the source logs everything, a table with a key by
 //! ranges. When it does not, the source has begun or ceased to log what its keys do (another server, another setting), or the task did
@@ -97,7 +98,7 @@ fn fits(lines: &[TableLine], families: &Families, by_ranges: &dyn Fn(&TableName)
     Ok(())
 }
 
-/// Compares the foreign keys of both ends, when a task begins.
+/// Compares the foreign keys of both ends: when a task begins, and by every voyage, for a key that the target lost would not act.
 pub async fn compare(source: &mut source::Conn, target: &mut target::Conn, names: &[TableName]) -> Result<(), Fault> {
     if facts::logs_cascades(Side::Source, source).await? {
         return Ok(());

@@ -132,7 +132,7 @@ impl Voyage {
             let (hand, outcome) = ended.map_err(|error| Fault::new(Code::Internal, format!("a task ended: {error}")))?;
             tracing::debug!(?hand, ?outcome, "a task of the lane has ended");
             writing &= !matches!(hand, Hand::Writer);
-            if let (Hand::Pump, Err(fault)) = (hand, &outcome) {
+            if let (Hand::Pump | Hand::Merger, Err(fault)) = (hand, &outcome) {
                 // Those that ended may be told of in any order: the writer, which ends after the pump, before it.
                 if writing {
                     let (code, cause) = (fault.code.as_str(), &fault.detail);
@@ -343,6 +343,9 @@ async fn survey(replicator: &Replicator, checkpoint: &Checkpoint, loads: bool) -
     let lines = settle(lines, replicator, checkpoint, (&facts, &mut source), (&listed, &mut target)).await?;
     let names: Vec<TableName> = lines.iter().map(|line| line.name.clone()).collect();
     let tables = Arc::new(schema::describe(Side::Target, &charter.target, &names).await?);
+    if charter.migrate.stream() {
+        families::compare(&mut source, &mut target, &names).await?;
+    }
     let families = keys.map_or_else(|| Ok(Families::default()), |keys| keys.families(&lines, &tables))?;
     let estimate = |name: &TableName| listed.iter().find(|table| table.name == *name).map_or(0, |table| table.rows_estimated);
     let mut overlaps = Overlaps::new();

@@ -19,6 +19,14 @@ pub fn holders(task: &str, numbers: usize) -> String {
     holders.join(" UNION ALL ")
 }
 
+/// The number under which the target knows the session itself.
+pub const OWN: &str = "SELECT CONNECTION_ID()";
+
+/// 1 when the session is one of the account's.
+pub fn is_ours(session: u64) -> String {
+    format!("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID={session} AND USER=SUBSTRING_INDEX(USER(),'@',1)")
+}
+
 pub fn kill(connection: u64) -> String {
     format!("KILL {connection}")
 }

@@ -6,7 +6,7 @@
 //!
 //! So each session that writes takes a *name*, a lock of the server that is its own as long as the session lives (`GET_LOCK`); and
 //! whoever takes the task over, or goes on with it after a fault, first ends the sessions that still have one. An account may always
-//! end sessions of its own. That is no way around the fence: whoever ends a session holds the newest epoch, or is about to raise it,
+//! end sessions of its own, and no other session is ended. That is no way around the fence: whoever ends a session holds the newest epoch, or is about to raise it,
 //! and what a session was in the middle of is rolled back.
 
 use mysql_async::prelude::Queryable;
@@ -41,8 +41,16 @@ pub async fn mark(conn: &mut Conn, task: &str, number: usize) -> Result<(), Faul
 /// Ends what is left of the task's earlier sessions. To be called by who holds the epoch, or raises it next.
 pub async fn end_others(conn: &mut Conn, task: &str) -> Result<(), Fault> {
     let own = u64::from(conn.id());
+    if conn.query_first::<u64, _>(sql::OWN).await.map_err(|error| diagnose(&error))? != Some(own) {
+        tracing::warn!("something between us and the target numbers sessions by itself: earlier ones of this task are not ended");
+        return Ok(());
+    }
     let holders: Vec<Option<u64>> = conn.query(sql::holders(task, NAMES)).await.map_err(|error| diagnose(&error))?;
     for session in holders.into_iter().flatten().filter(|session| *session != own) {
+        let ours: Option<u64> = conn.query_first(sql::is_ours(session)).await.map_err(|error| diagnose(&error))?;
+        if ours != Some(1) {
+            continue;
+        }
         tracing::warn!(session, "an earlier session of this task is still open on the target: it is ended");
         match conn.query_drop(sql::kill(session)).await {
             Ok(()) => {}

@@ -348,6 +348,16 @@ async fn keys_whose_effects_cannot_be_repeated_are_refused_by_name() {
         .await;
     ferry.wait_applied(&pair.source).await;
     assert_equal(&pair, "shop", &["authors", "books", "pages"]).await;
+    // A key that the target has lost would not act.
+    assert_eq!(ferry.terminate().await.0, 0);
+    pair.target.exec("ALTER TABLE shop.books DROP FOREIGN KEY written_by").await;
+    ferry.restart();
+    assert_eq!(ferry.wait_end().await, 65);
+    let words = ferry.last_words();
+    assert!(words.contains("schema-mismatch") && words.contains("written_by of shop.books"), "{words}");
+    pair.target
+        .exec("ALTER TABLE shop.books ADD CONSTRAINT written_by FOREIGN KEY (author) REFERENCES shop.authors (id) ON DELETE CASCADE")
+        .await;
     ferry.restart_with(&without(&["shop.authors"]));
     pair.source.exec("DELETE FROM shop.authors WHERE id = 3").await;
     ferry.wait_applied(&pair.source).await;
