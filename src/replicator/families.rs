@@ -52,6 +52,20 @@ impl Keys {
         }
     }
 
+    /// Compares them with the source's: when a task begins, and by every voyage, for a key that the target lost would not act.
+    pub async fn compare(&self, source: &mut source::Conn, names: &[TableName]) -> Result<(), Fault> {
+        if self.logged {
+            return Ok(());
+        }
+        let theirs = catalog::foreign_keys(Side::Source, source).await?;
+        let names: HashSet<&TableName> = names.iter().collect();
+        let carried = |name: &TableName| names.contains(name);
+        match family::differences(&theirs, &self.keys, &carried, &|_| true).into_iter().next() {
+            None => Ok(()),
+            Some(difference) => Err(Fault::new(Code::SchemaMismatch, format!("foreign keys of the target: {difference}"))),
+        }
+    }
+
     /// The families among the tables of these lines.
     pub fn families(&self, lines: &[TableLine], tables: &HashMap<TableName, Arc<Table>>) -> Result<Families, Fault> {
         let names: HashSet<&TableName> = lines.iter().map(|line| &line.name).collect();
@@ -96,21 +110,6 @@ fn fits(lines: &[TableLine], families: &Families, by_ranges: &dyn Fn(&TableName)
         }
     }
     Ok(())
-}
-
-/// Compares the foreign keys of both ends: when a task begins, and by every voyage, for a key that the target lost would not act.
-pub async fn compare(source: &mut source::Conn, target: &mut target::Conn, names: &[TableName]) -> Result<(), Fault> {
-    if facts::logs_cascades(Side::Source, source).await? {
-        return Ok(());
-    }
-    let theirs: Vec<ForeignKey> = catalog::foreign_keys(Side::Source, source).await?;
-    let ours = catalog::foreign_keys(Side::Target, target).await?;
-    let names: HashSet<&TableName> = names.iter().collect();
-    let carried = |name: &TableName| names.contains(name);
-    match family::differences(&theirs, &ours, &carried, &|_| true).into_iter().next() {
-        None => Ok(()),
-        Some(difference) => Err(Fault::new(Code::SchemaMismatch, format!("foreign keys of the target: {difference}"))),
-    }
 }
 
 #[cfg(test)]

@@ -82,7 +82,7 @@ async fn begin(replicator: &Replicator, conn: &mut target::Conn) -> Result<Check
     let ours = schema::describe(Side::Target, &charter.target, &names).await?;
     schema::compare(&theirs, &ours)?;
     if charter.migrate.stream() {
-        families::compare(&mut source, conn, &names).await?;
+        families::keys(&mut source, conn).await?.compare(&mut source, &names).await?;
     }
     let checkpoint = Checkpoint {
         epoch: 1,

@@ -343,8 +343,8 @@ async fn survey(replicator: &Replicator, checkpoint: &Checkpoint, loads: bool) -
     let lines = settle(lines, replicator, checkpoint, (&facts, &mut source), (&listed, &mut target)).await?;
     let names: Vec<TableName> = lines.iter().map(|line| line.name.clone()).collect();
     let tables = Arc::new(schema::describe(Side::Target, &charter.target, &names).await?);
-    if charter.migrate.stream() {
-        families::compare(&mut source, &mut target, &names).await?;
+    if let Some(keys) = &keys {
+        keys.compare(&mut source, &names).await?;
     }
     let families = keys.map_or_else(|| Ok(Families::default()), |keys| keys.families(&lines, &tables))?;
     let estimate = |name: &TableName| listed.iter().find(|table| table.name == *name).map_or(0, |table| table.rows_estimated);
