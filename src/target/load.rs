@@ -59,7 +59,7 @@ pub async fn is_allowed(endpoint: &Endpoint) -> bool {
     let reason = match tokio::time::timeout(PATIENCE, tried).await {
         Ok(Ok(true)) => return true,
         Ok(Ok(false)) => "its answer does not count rows".to_owned(),
-        Ok(Err(fault)) => fault.to_string(),
+        Ok(Err(fault)) => fault.detail,
         Err(_) => "it does not answer".to_owned(),
     };
     tracing::info!(reason, "the target takes no LOAD DATA LOCAL: rows go as INSERTs");
