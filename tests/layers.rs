@@ -76,8 +76,15 @@ fn may_import(importer: Layer, imported: Layer) -> bool {
 
 /// Files inside higher rooms that decide and must stay reachable without a server and without a runtime: they import as the
 /// rules do.
-const PURE_FILES: &[&str] =
-    &["apply/merge.rs", "apply/family.rs", "apply/render.rs", "stream/assemble.rs", "apply/undecided.rs", "stream/hold.rs"];
+const PURE_FILES: &[&str] = &[
+    "apply/merge.rs",
+    "apply/drift.rs",
+    "apply/family.rs",
+    "apply/render.rs",
+    "stream/assemble.rs",
+    "apply/undecided.rs",
+    "stream/hold.rs",
+];
 
 /// The crates that only the doors name.
 const DRIVERS: [&str; 1] = ["mysql_async"];

@@ -28,6 +28,7 @@ mod real {
     // The questions.
     mod cascades;
     mod crash;
+    mod drift;
     mod equal_documents;
     mod events;
     mod events_disk;
@@ -45,6 +46,7 @@ mod real {
     mod load;
     mod neighbours;
     mod odd_keys;
+    mod partial_uniques;
     mod refusals;
     mod rotation;
     mod second_decoder;

@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::family::{Places, Windows, follow};
+use super::mend::Kept;
 use super::merge::{MergeError, Mode, TableRun};
 use super::{Counts, Fates, Output, Part, Settings, Undecided, render};
 use crate::fault::{Code, Fault};
 use crate::model::change::{Commit, Rows, StreamItem};
+use crate::model::drift::OnDrift;
 use crate::model::position::Position;
 use crate::model::table::{Table, TableName};
 use crate::observe::Observer;
@@ -171,8 +173,8 @@ impl Merger {
     }
 
     async fn take_rows(&mut self, rows: Rows, watch: &mut Watch) -> Result<(), Fault> {
-        // A table without a key, and a family, is copied as one snapshot: its events wait until the snapshot stands.
-        if rows.table.key_columns().is_none() || self.places.contains_key(&rows.table.name) {
+        // Its events wait until the snapshot stands.
+        if rows.table.is_copied_whole() || self.places.contains_key(&rows.table.name) {
             watch.spent += watch.began.elapsed();
             meeting(&self.overlaps, &rows.table.name)?.copied().await;
             watch.began = Instant::now();
@@ -191,6 +193,7 @@ impl Merger {
             transactions: open.transactions as u64,
             undecided: open.undecided,
             counts: Counts::default(),
+            kept: None,
             changes: open.changes as u64,
             bytes: open.bytes as u64,
         };
@@ -209,7 +212,7 @@ impl Merger {
             Arc::clone(known.entry(table.name.clone()).or_insert_with(|| Arc::new(Shapes::new(table, loads))))
         };
         open.windows.render(&mut shapes_of, &mut part.writes, &mut part.counts).map_err(|(name, error)| fault(&name, error))?;
-        let mut others = Output::default();
+        let (families, mut others) = (part.writes.len(), Output::default());
         for (name, run) in &open.runs {
             let shapes = shapes_of(run.table());
             render::render(run, &shapes, &mut others, &mut part.counts).map_err(|error| fault(name, error))?;
@@ -220,7 +223,14 @@ impl Merger {
                 part.fates.push(Fates { overlap: meeting(&self.overlaps, name)?, absent: keys(false), present: keys(true) });
             }
         }
-        follow(&mut part.writes, others);
+        if self.settings.on_drift == OnDrift::Stop {
+            follow(&mut part.writes, others);
+        } else {
+            // Apart from the families, so that it can be written anew.
+            part.writes.push(others);
+            let runs = open.runs.into_values().map(|run| (shapes_of(run.table()), run)).collect();
+            part.kept = Some(Kept { policy: self.settings.on_drift, families, runs });
+        }
         if let Some(end) = &part.end {
             self.batch_start = end.position.clone();
         }

@@ -15,7 +15,8 @@
 //!
 //! 1. A part without an end is never committed. A transaction larger than the bounds is written in parts into one target
 //!    transaction; memory stays bounded.
-//! 2. Strict tables: the count that the server returns is exactly what the events imply; anything else is drift and stops.
+//! 2. Strict tables: the count that the server returns is exactly what the events imply; anything else is drift, which
+//!    stops the task, or is repaired or recorded by policy ([`drift`]).
 //! 3. Tables that are being copied, or have been copied past our position, are written idempotently, under their gate
 //!    ([`crate::overlap`]).
 //! 4. Where foreign keys act at the source and the binlog does not say so, they act here, at the same place in the order ([`family`]).
@@ -28,7 +29,9 @@
 //! the checkpoint says which. The process dies: the same. In each case the lane is rebuilt from the checkpoint by the conductor;
 //! there is no second way.
 
+pub mod drift;
 pub mod family;
+mod mend;
 pub mod merge;
 mod merger;
 pub mod render;
@@ -40,7 +43,9 @@ use std::sync::Arc;
 
 use crate::model::Bytes;
 use crate::model::change::{Commit, KeyBytes};
+use crate::model::drift::OnDrift;
 use crate::overlap::Overlap;
+use mend::Kept;
 
 pub use merger::{Merger, merge};
 pub use render::Output;
@@ -66,11 +71,17 @@ pub struct Settings {
     pub batch_rows: usize,
     pub batch_bytes: Bytes,
     pub batch_transactions: usize,
+    pub on_drift: OnDrift,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { batch_rows: BATCH_ROWS, batch_bytes: BATCH_BYTES, batch_transactions: BATCH_TRANSACTIONS }
+        Self {
+            batch_rows: BATCH_ROWS,
+            batch_bytes: BATCH_BYTES,
+            batch_transactions: BATCH_TRANSACTIONS,
+            on_drift: OnDrift::default(),
+        }
     }
 }
 
@@ -103,6 +114,8 @@ pub struct Part {
     pub counts: Counts,
     /// XA transactions of the source that it leaves prepared, and those that it decides.
     pub undecided: Undecided,
+    /// What `writes` was made of, where drift does not stop the task.
+    pub kept: Option<Kept>,
     /// Row changes and bytes before merging: what throttles count.
     pub changes: u64,
     pub bytes: u64,

@@ -15,7 +15,7 @@ use super::Counts;
 use super::merge::{Mode, Net, Slot, TableRun};
 use crate::model::image::RowImage;
 use crate::model::json;
-use crate::model::table::Table;
+use crate::model::table::{Part, Table};
 use crate::model::value::Value;
 use crate::sql::dml::{self, RowError, STATEMENT_BYTES, Shapes};
 use crate::sql::inserts::{Collision, Inserts};
@@ -47,10 +47,20 @@ fn values(table: &Table, row: &RowImage) -> Result<(Vec<u8>, usize), RowError> {
     Ok((out, blanks))
 }
 
-/// Whether two images of a row differ, by any bit, in one of its secondary unique keys.
+/// Whether two images of a row differ, by any bit, in one of its secondary unique keys, or may do so: an expression may be over any
+/// column.
 fn moves_unique(table: &Table, before: &RowImage, after: &RowImage) -> Result<bool, RowError> {
     for key in &table.secondary_uniques {
         if !before.same_in(after, &key.columns)? {
+            return Ok(true);
+        }
+    }
+    for part in table.partial_uniques.iter().flat_map(|key| &key.parts) {
+        let moves = match part {
+            Part::Column(column) | Part::Prefix(column, _) => !before.same_in(after, &[*column])?,
+            Part::Expression => true,
+        };
+        if moves {
             return Ok(true);
         }
     }

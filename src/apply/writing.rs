@@ -1,18 +1,23 @@
 //! The writer's loop: gates, throttle, transaction, report.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedRwLockWriteGuard, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::drift::Anomaly;
+use super::mend::{self, Kept};
 use super::{Counts, Output, Part};
 use crate::fault::Fault;
 use crate::model::change::Commit;
+use crate::model::drift::{Kind, OnDrift};
 use crate::model::phase::Phase;
 use crate::model::position::Applied;
 use crate::observe::Observer;
 use crate::observe::metrics::{ApplyStage, Op, Throttled};
+use crate::sql::state::DriftLine;
 use crate::target::writer::{Timing, Writer};
 use crate::throttle::{Limits, Pace};
 
@@ -36,10 +41,24 @@ struct Tally {
     began: Option<Instant>,
     transactions: u64,
     counts: Counts,
+    odd: Odd,
+}
+
+/// Rows that were not as the events imply.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Odd {
+    missing: u64,
+    unexpected: u64,
+    /// Of these, those that are still so.
+    differ: u64,
 }
 
 impl Tally {
-    fn add(&mut self, part: &Part) {
+    fn add(&mut self, part: &Part, odd: Option<Odd>) {
+        let odd = odd.unwrap_or_default();
+        self.odd.missing += odd.missing;
+        self.odd.unexpected += odd.unexpected;
+        self.odd.differ += odd.differ;
         self.transactions += part.transactions;
         self.counts.inserts += part.counts.inserts;
         self.counts.updates += part.counts.updates;
@@ -79,7 +98,7 @@ pub async fn write(mut writing: Writing, mut parts: mpsc::Receiver<Part>) -> Res
             () = writing.stop.cancelled(), if !inside => return Ok(()),
             part = parts.recv() => part,
         };
-        let Some(part) = part else { return Ok(()) };
+        let Some(mut part) = part else { return Ok(()) };
         let seconds = &writing.observer.metrics().apply_seconds;
         seconds.of(ApplyStage::Wait).inc_by(waiting.elapsed().as_secs_f64());
         if !inside && !writing.unpaused().await {
@@ -99,9 +118,12 @@ pub async fn write(mut writing: Writing, mut parts: mpsc::Receiver<Part>) -> Res
         let end = part.end.as_ref().map(|commit| (commit, writing.source_uuid.as_str(), phase));
         let began = *batch.began.get_or_insert_with(Instant::now);
         writing.writer.note(&part.undecided.prepared(), &part.undecided.decided()).await?;
-        let timing = carry_out(&mut writing.writer, &part.writes, end).await?;
+        let (timing, odd) = match part.kept.take() {
+            Some(kept) => carry_out_kept(&mut writing.writer, &part.writes, kept, end).await?,
+            None => (carry_out(&mut writing.writer, &part.writes, end).await?, None),
+        };
         inside = part.end.is_none();
-        batch.add(&part);
+        batch.add(&part, odd);
         writing.spent(timing);
         if let Some(end) = &part.end {
             writing.report(std::mem::take(&mut batch), end, began.elapsed());
@@ -126,6 +148,32 @@ async fn carry_out(writer: &mut Writer, writes: &[Output], end: Option<(&Commit,
     }
     let timing = writer.write(&last.removals, &last.statements, end).await?;
     Ok(Timing { execute: earlier + timing.execute, ..timing })
+}
+
+/// The same, where drift does not stop the task.
+async fn carry_out_kept(
+    writer: &mut Writer,
+    writes: &[Output],
+    mut kept: Kept,
+    end: Option<(&Commit, &str, Phase)>,
+) -> Result<(Timing, Option<Odd>), Fault> {
+    writer.mark().await?;
+    let fault = match carry_out(writer, writes, end).await {
+        Err(fault) if mend::may_be_drift(&fault) => fault,
+        done => return Ok((done?, None)),
+    };
+    let (others, anomalies) = mend::mend(writer, &mut kept, fault).await?;
+    let lines: Vec<DriftLine<'_>> = anomalies.iter().map(Anomaly::line).collect();
+    writer.note_drift(&lines, kept.policy.done()).await?;
+    let count = |kind: Kind| anomalies.iter().filter(|odd| odd.kind == kind).map(|odd| odd.copies).sum();
+    let (missing, unexpected) = (count(Kind::Missing), count(Kind::Unexpected));
+    let tables: BTreeSet<&str> = anomalies.iter().map(|odd| &*odd.table).collect();
+    let done = kept.policy.done();
+    tracing::warn!(?tables, missing, unexpected, done, "the target's rows are not what the source's changes imply");
+    let early = carry_out(writer, writes.get(..kept.families).unwrap_or(&[]), None).await?;
+    let timing = carry_out(writer, &[others], end).await?;
+    let differ = if kept.policy == OnDrift::Record { missing + unexpected } else { 0 };
+    Ok((Timing { execute: early.execute + timing.execute, ..timing }, Some(Odd { missing, unexpected, differ })))
 }
 
 impl Writing {
@@ -167,12 +215,14 @@ impl Writing {
 
     /// A batch is committed.
     fn report(&self, batch: Tally, end: &Commit, whole: Duration) {
-        let Tally { transactions, counts, .. } = batch;
+        let Tally { transactions, counts, odd, .. } = batch;
         let metrics = self.observer.metrics();
         metrics.applied_rows.of(Op::Insert).inc_by(counts.inserts);
         metrics.applied_rows.of(Op::Update).inc_by(counts.updates);
         metrics.applied_rows.of(Op::Delete).inc_by(counts.deletes);
         metrics.applied_transactions.inc_by(transactions);
+        metrics.drift_rows.of(Kind::Missing).inc_by(odd.missing);
+        metrics.drift_rows.of(Kind::Unexpected).inc_by(odd.unexpected);
         metrics.batches.inc();
         metrics.batch_duration.observe(whole.as_secs_f64());
         metrics.batch_transactions.observe(transactions as f64);
@@ -187,6 +237,7 @@ impl Writing {
             snapshot.stream.rows_inserted += counts.inserts;
             snapshot.stream.rows_updated += counts.updates;
             snapshot.stream.rows_deleted += counts.deletes;
+            snapshot.drift += odd.differ;
         });
     }
 }
@@ -205,12 +256,13 @@ mod tests {
             transactions,
             counts: Counts { inserts, updates: 1, deletes: 0 },
             undecided: Undecided::default(),
+            kept: None,
             changes: 0,
             bytes: 0,
         };
         let mut batch = Tally::default();
         for part in [part(2, 10), part(1, 5)] {
-            batch.add(&part);
+            batch.add(&part, None);
         }
         assert_eq!((batch.transactions, batch.counts), (3, Counts { inserts: 15, updates: 2, deletes: 0 }));
     }

@@ -18,6 +18,7 @@ use super::{Config, Origins};
 use crate::conn::{self, Endpoint, Password, Tls, TlsMode};
 use crate::fault::{self, RetrySettings};
 use crate::model::Selection;
+use crate::model::drift::OnDrift;
 use crate::model::selection::{Glob, NotAGlob};
 use crate::model::task::{Migrate, Name, Task};
 use crate::observe::http;
@@ -169,6 +170,9 @@ fn apply(section: &mut Section<'_>) -> apply::Settings {
             Some(apply::BATCH_TRANSACTIONS),
             apply::BATCH_TRANSACTIONS_RANGE,
         ),
+        on_drift: section
+            .parsed("on_drift", &format!("one of {}", OnDrift::ALL.map(OnDrift::as_str).join(", ")))
+            .unwrap_or_default(),
     }
 }
 

@@ -21,8 +21,8 @@
 //! A chunk's rows and its ledger line commit together, in one or (for wide rows) several transactions of which the last has the
 //! line. A crash anywhere leaves either the line or a range that is read again, and reading a range again changes nothing.
 //! Deadlocks are tried again here, as a whole transaction; everything else ends the copy, and the conductor starts it again from
-//! the ledger. A table without a row key has no ranges, and a family of tables ([`crate::model::family`]) must be of one moment: each
-//! is copied as one snapshot under a short table lock, and from its start when interrupted ([`snapshot`]).
+//! the ledger. A table without a row key has no ranges, one with a unique index over parts of columns has rows that nobody can tell
+//! to collide ([`Table::is_copied_whole`]), and a family of tables ([`crate::model::family`]) must be of one moment: each is copied as one snapshot under a short table lock, and from its start when interrupted ([`snapshot`]).
 //!
 //! # What was chosen
 //!
@@ -133,13 +133,13 @@ impl Copying {
     }
 }
 
-/// The tables that are copied range by range, and those that are copied as snapshots: families, and each other table without a key.
+/// The tables that are copied range by range, and those that are copied as snapshots: families, and each other one that is copied whole.
 fn grouped(pending: Vec<Pending>, families: &Families) -> (Vec<Pending>, Vec<Vec<Pending>>) {
     let (mut keyed, mut alone, mut together) = (Vec::new(), Vec::new(), BTreeMap::<usize, Vec<Pending>>::new());
     for pending in pending {
         match families.of(&pending.table.name) {
             Some(family) => together.entry(family).or_default().push(pending),
-            None if pending.table.key_columns().is_none() => alone.push(vec![pending]),
+            None if pending.table.is_copied_whole() => alone.push(vec![pending]),
             None => keyed.push(pending),
         }
     }

@@ -1,5 +1,5 @@
-//! Tables that are copied as one consistent snapshot at an exact source position: a table without a row key, and a family
-//! ([`crate::model::family`]).
+//! Tables that are copied as one consistent snapshot at an exact source position: one without a row key or with a unique index over
+//! parts of columns, and a family ([`crate::model::family`]).
 //!
 //! A lock on the tables, for as long as it takes to read a position and open a snapshot, makes both agree: `LOCK TABLES … READ` is
 //! granted when every transaction that wrote to one of them has committed, and while it is held none can begin to. So the rows of
@@ -32,6 +32,7 @@ use crate::model::table::{Table, TableName};
 use crate::observe::snapshot::{Level, RetryClass, Side, TableState};
 use crate::overlap::Stage;
 use crate::source::documents::Documents;
+use crate::source::fence::SETTLE;
 use crate::source::{self, rows};
 use crate::sql::dml::Shapes;
 use crate::sql::inserts::{Collision, Inserts};
@@ -39,8 +40,13 @@ use crate::sql::{probe, qualified};
 use crate::target::chunk::{Fill, Ledger};
 use crate::target::{self, session};
 
-/// In seconds; a server that has a long transaction open on the table is left alone after this.
-const LOCK_PATIENCE: &str = "SET SESSION lock_wait_timeout=2";
+/// In seconds; a server that has a long transaction open on the table is left alone after this. If the network goes silent while the
+/// lock is held, the source ends the session, and with it the lock, instead of waiting for us for hours.
+const LOCK_PATIENCE: &str = "SET SESSION lock_wait_timeout=2, wait_timeout=5";
+
+/// 5.7 forgets the table locks of a prepared XA transaction whose client has gone: the lock may be granted while its XA COMMIT is in
+/// the binary log and not yet in the engine.
+const FORGETS_XA_LOCKS: u32 = 5;
 
 /// The name of the session: after those of the workers.
 const SNAPSHOT: usize = session::NAMES - 1;
@@ -77,7 +83,7 @@ fn note_refusal(copying: &Copying, group: &[Pending], fault: &Fault) {
     });
 }
 
-/// Copies a table without a row key, or a family; false when the lock was not to be had.
+/// Copies a table that is copied whole, or a family; false when the lock was not to be had.
 pub async fn copy(copying: &Copying, group: &[Pending]) -> Result<bool, Fault> {
     let mut target = target::connect(&copying.target, Purpose::Rows).await?;
     session::mark(&mut target, &copying.task, SNAPSHOT).await?;
@@ -120,6 +126,9 @@ async fn open_snapshot(copying: &Copying, group: &[Pending], reader: &mut source
     let locks: Vec<String> = group.iter().map(|pending| format!("{} READ", qualified(&pending.table.name))).collect();
     source::run(&mut locker, &format!("LOCK TABLES {}", locks.join(","))).await?;
     let mark = copying.mark(&mut locker).await?;
+    if copying.facts.major == FORGETS_XA_LOCKS {
+        tokio::time::sleep(SETTLE).await;
+    }
     source::run(reader, "START TRANSACTION WITH CONSISTENT SNAPSHOT").await?;
     source::run(&mut locker, "UNLOCK TABLES").await?;
     Ok(mark)

@@ -6,6 +6,7 @@
 
 mod bytes;
 pub mod change;
+pub mod drift;
 pub mod event;
 pub mod family;
 pub mod gtid;

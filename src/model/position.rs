@@ -17,22 +17,27 @@ impl FilePosition {
         self.file.rsplit('.').next()?.parse().ok()
     }
 
-    /// True when everything up to `other` lies at or before `self`. Names that carry no number do not compare: unknown is not yes.
+    /// The name without its number.
+    fn base(&self) -> Option<&str> {
+        self.file.rsplit_once('.').map(|(base, _)| base)
+    }
+
+    /// True when everything up to `other` lies at or before `self`. Names that carry no number, or that a server was told to give anew
+    /// (`log_bin`), do not compare: unknown is not yes.
     pub fn reaches(&self, other: &FilePosition) -> bool {
         if self.file == other.file {
             return self.offset >= other.offset;
         }
         match (self.sequence(), other.sequence()) {
-            (Some(ours), Some(theirs)) => ours > theirs,
+            (Some(ours), Some(theirs)) => self.base() == other.base() && ours > theirs,
             _ => false,
         }
     }
 
-    /// True when `end`, the end of the same server's log, lies before `self`: a server's files only grow. Names that do not compare,
-    /// or that were given anew, prove nothing.
+    /// True when `end`, the end of the same server's log, lies before `self`: a server's files only grow. Names that do not compare
+    /// prove nothing.
     pub fn is_ahead_of(&self, end: &FilePosition) -> bool {
-        let base = |position: &FilePosition| position.file.rsplit_once('.').map(|(base, _)| base.to_owned());
-        base(self) == base(end) && base(self).is_some() && self != end && self.reaches(end)
+        self.base().is_some() && self != end && self.reaches(end)
     }
 }
 
@@ -86,6 +91,7 @@ mod tests {
         assert!(!at("binlog.999999", 900).reaches(&at("binlog.1000000", 4)));
         assert!(at("b.000002", 7).reaches(&at("b.000002", 7)));
         assert!(!at("b.000002", 6).reaches(&at("b.000002", 7)));
+        assert!(!at("old.000002", 6).reaches(&at("new.000001", 7)), "a server whose files were named anew");
     }
 
     #[test]

@@ -84,6 +84,21 @@ pub struct Key {
     pub columns: Vec<usize>,
 }
 
+/// A unique index over a prefix of a column or over an expression. Which values it tells apart only the server knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartialKey {
+    pub name: String,
+    pub parts: Vec<Part>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    Column(usize),
+    /// So many characters, or bytes, of a column.
+    Prefix(usize, u64),
+    Expression,
+}
+
 /// What identifies a row of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RowKey {
@@ -98,8 +113,10 @@ pub struct Table {
     pub name: TableName,
     pub columns: Vec<Column>,
     pub row_key: RowKey,
-    /// Every other unique index, all over whole columns.
+    /// Every other unique index over whole columns.
     pub secondary_uniques: Vec<Key>,
+    /// The unique indexes that are not over whole columns.
+    pub partial_uniques: Vec<PartialKey>,
     /// Parts of indexes that are expressions. The server keeps a hidden generated column for each, behind all others, which
     /// early releases of 8.0 write into row images.
     pub hidden: usize,
@@ -117,6 +134,12 @@ impl Table {
             RowKey::Key(key) => Some(&key.columns),
             RowKey::None => None,
         }
+    }
+
+    /// Whether it is copied as one snapshot, and not by ranges while its events are applied: without a row key no range can be named;
+    /// with a unique index over parts nobody but the server knows which rows of two moments stand in each other's way.
+    pub fn is_copied_whole(&self) -> bool {
+        self.key_columns().is_none() || !self.partial_uniques.is_empty()
     }
 
     /// Whether these columns, in whatever order, are unique.
@@ -150,6 +173,9 @@ impl Table {
         // A unique key that the source does not have may refuse rows that the source holds.
         if let Some(key) = self.secondary_uniques.iter().find(|key| !other.holds_unique(&key.columns)) {
             return Some(format!("the unique key {} is only here", key.name));
+        }
+        if let Some(key) = self.partial_uniques.iter().find(|key| !other.partial_uniques.contains(key)) {
+            return Some(format!("the unique key {} is only here, or is over other parts", key.name));
         }
         if self.key_columns() != other.key_columns() {
             return Some("the row keys differ".to_owned());
@@ -189,6 +215,7 @@ pub(crate) mod tests {
                 RowKey::Key(Key { name: "PRIMARY".to_owned(), columns: key.to_vec() })
             },
             secondary_uniques: Vec::new(),
+            partial_uniques: Vec::new(),
             hidden: 0,
         }
     }

@@ -25,6 +25,7 @@ use prometheus::{
 
 use super::gauges;
 use super::snapshot::{RetryClass, Side, Snapshot};
+use crate::model::drift::Kind;
 use crate::throttle::Reason;
 
 /// Prometheus' media type for what [`Metrics::render`] writes.
@@ -131,6 +132,7 @@ label!(ApplyStage, "stage", {
     Execute => "execute", Commit => "commit", Throttle => "throttle",
 });
 
+label!(Kind, "kind", { Missing => "missing", Unexpected => "unexpected" });
 label!(Side, "side", { Source => "source", Target => "target" });
 label!(RetryClass, "class", { Connection => "connection", Other => "other" });
 
@@ -197,6 +199,7 @@ pub struct Metrics {
     pub retries: RetryCounts,
     pub throttled_seconds: ThrottledSeconds,
     pub verify_rows: IntCounter,
+    pub drift_rows: Closed<Kind, AtomicU64>,
     pub ddl: Closed<DdlOutcome, AtomicU64>,
     pub skipped_transactions: IntCounter,
 }
@@ -255,6 +258,11 @@ impl Metrics {
             retries: retries(r),
             throttled_seconds: throttled(r),
             verify_rows: counter(r, "polarferry_verify_rows_total", "Rows compared between source and target."),
+            drift_rows: Closed::new(
+                r,
+                "polarferry_drift_rows_total",
+                "Rows of the target that were not what the source's changes imply, and did not stop the task (apply.on_drift).",
+            ),
             ddl: Closed::new(r, "polarferry_ddl_total", "DDL statements met in the stream, by what became of them."),
             skipped_transactions: counter(
                 r,
@@ -352,6 +360,7 @@ mod tests {
             "binlog_retention_remaining_seconds",
             "verify_rows_total",
             "verify_drift_rows",
+            "drift_rows_total",
             "ddl_total",
             "skipped_transactions_total",
             "cutover_ready",

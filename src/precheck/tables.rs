@@ -7,7 +7,7 @@ use super::target::Found as Target;
 use super::{Item, Wish, families};
 use crate::fault::{Code, Fault, Side};
 use crate::model::table::{RowKey, TableName};
-use crate::source::catalog;
+use crate::source::{catalog, generated};
 use crate::{source, target};
 
 /// At most so many tables are named in an item; the rest is counted.
@@ -29,7 +29,7 @@ pub async fn examine(from: &mut Source, to: &mut Target, wish: &Wish<'_>, items:
 
 async fn on_source(from: &mut Source, wish: &Wish<'_>, items: &mut Vec<Item>) -> Result<(), Fault> {
     let schemas: BTreeSet<String> = from.tables.iter().map(|listed| listed.name.schema.clone()).collect();
-    let (mut unsupported, mut keyless) = (Vec::new(), Vec::new());
+    let (mut unsupported, mut keyless, mut whole) = (Vec::new(), Vec::new(), Vec::new());
     for schema in &schemas {
         for (name, described) in catalog::describe(Side::Source, &mut from.conn, schema).await? {
             if !wish.selection.includes(&name.schema, &name.table) {
@@ -40,12 +40,24 @@ async fn on_source(from: &mut Source, wish: &Wish<'_>, items: &mut Vec<Item>) ->
                 // Views are described, too, and not carried.
                 Ok(_) if !from.tables.iter().any(|listed| listed.name == name) => {}
                 Ok(table) => {
+                    if table.is_copied_whole() {
+                        whole.push(name.clone());
+                    }
                     if table.key_columns().is_none() {
                         keyless.push(name);
                     }
                 }
             }
         }
+    }
+    for schema in &schemas {
+        let bound = generated::bound(&mut from.conn, schema).await?;
+        let ours = bound.into_iter().filter(|(name, _)| from.tables.iter().any(|listed| listed.name == *name));
+        unsupported.extend(
+            ours.map(|(name, what)| {
+                format!("{name}: {what}, which the log does not have: the target would compute another value")
+            }),
+        );
     }
     for listed in &from.tables {
         if !listed.engine.eq_ignore_ascii_case("InnoDB") {
@@ -73,8 +85,8 @@ async fn on_source(from: &mut Source, wish: &Wish<'_>, items: &mut Vec<Item>) ->
         describe_list(&unreadable, "every table can be read"),
         "GRANT SELECT, SHOW VIEW ON each selected schema to the source account",
     ));
-    if wish.migrate.copy() && !keyless.is_empty() {
-        items.push(without_key(from, &keyless).await);
+    if wish.migrate.copy() && !whole.is_empty() {
+        items.push(copied_whole(from, &whole).await);
     }
     let views: Vec<String> =
         catalog::views(Side::Source, &mut from.conn, wish.selection).await?.iter().map(ToString::to_string).collect();
@@ -85,19 +97,23 @@ async fn on_source(from: &mut Source, wish: &Wish<'_>, items: &mut Vec<Item>) ->
 }
 
 /// Tables that are copied under a lock, and hold up the stream meanwhile.
-async fn without_key(from: &mut Source, keyless: &[TableName]) -> Item {
-    let some = name_some(&keyless.iter().map(ToString::to_string).collect::<Vec<_>>());
-    let rows: u64 = from.tables.iter().filter(|listed| keyless.contains(&listed.name)).map(|listed| listed.rows_estimated).sum();
-    match source::may_lock(&mut from.conn, keyless).await {
+async fn copied_whole(from: &mut Source, whole: &[TableName]) -> Item {
+    let some = name_some(&whole.iter().map(ToString::to_string).collect::<Vec<_>>());
+    let rows: u64 = from.tables.iter().filter(|listed| whole.contains(&listed.name)).map(|listed| listed.rows_estimated).sum();
+    match source::may_lock(&mut from.conn, whole).await {
         Ok(()) => Item::warn(
             "source.keyless",
-            format!("copied under a short table lock, about {rows} rows in all: {some}"),
-            "from the first change of such a table until its copy is complete the stream stands still: add a primary key to large ones",
+            format!("copied as a whole under a short table lock, about {rows} rows in all: {some}"),
+            "from the first change of such a table until its copy is complete the stream stands still: give large ones a primary key, \
+             and no unique index over a prefix or an expression",
         ),
         Err(fault) if fault.code.class().is_some() => Item::of_fault("source.keyless", &fault),
         Err(fault) => Item::fail(
             "source.keyless",
-            format!("without a primary or unique key: {some} ({})", fault.detail),
+            format!(
+                "without a primary or unique key, or with a unique index over a prefix or an expression: {some} ({})",
+                fault.detail
+            ),
             "GRANT LOCK TABLES on the schema to the source account, add a primary key, or exclude the tables",
         ),
     }

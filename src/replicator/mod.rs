@@ -47,6 +47,7 @@ use crate::model::selection::Selection;
 use crate::model::task::Migrate;
 use crate::observe::snapshot::{Failure, Level, RetryClass, Side as ShownSide, Snapshot, unix_now};
 use crate::observe::{Control, Observer, snapshot};
+use crate::source::binlog::Silences;
 use crate::throttle::{Limits, Opening};
 use crate::{apply, copy, fault};
 
@@ -91,6 +92,7 @@ pub struct Replicator {
     observer: Observer,
     knobs: Knobs,
     progress: Arc<copy::Progress>,
+    silences: Arc<Silences>,
     stop: CancellationToken,
 }
 
@@ -134,7 +136,7 @@ impl Replicator {
             snapshot.throttle = limits;
         });
         let progress = Arc::new(copy::Progress::new(Instant::now()));
-        Self { charter, observer, knobs, progress, stop: CancellationToken::new() }
+        Self { charter, observer, knobs, progress, silences: Arc::default(), stop: CancellationToken::new() }
     }
 
     /// Runs until a stop is asked for, or a definite fault, or a retry window that ran out.

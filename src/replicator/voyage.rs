@@ -257,7 +257,7 @@ async fn set_up_lane(
         Start::File(checkpoint.position.file.clone())
     };
     let hold = recall::recall(replicator, chart, &checkpoint.position).await?;
-    let reader = binlog::open(&charter.source, &chart.facts.uuid, charter.server_id, &start).await?;
+    let reader = binlog::open(&charter.source, &chart.facts.uuid, charter.server_id, &start, &replicator.silences).await?;
     let assembler = chart.assembler(replicator, checkpoint.position.clone()).with_hold(hold);
     let (applied, _) = channel::channel(Applied { position: checkpoint.position.clone(), ..Applied::default() });
     let (loads, received_loads) = mpsc::channel(stream::LOADS);
@@ -333,6 +333,8 @@ async fn survey(replicator: &Replicator, checkpoint: &Checkpoint, loads: bool) -
     same_source(&facts, checkpoint, &mut source).await?;
     let listed = catalog::list(Side::Source, &mut source, &charter.selection).await?;
     let lines = target::state::tables(&mut target, &charter.task).await?;
+    let drift = target::state::drift(&mut target, &charter.task).await?;
+    replicator.observer.update(|snapshot| snapshot.drift = drift);
     let keys = match charter.migrate.stream() {
         true => Some(families::keys(&mut source, &mut target).await?),
         false => None,
@@ -379,12 +381,20 @@ async fn survey(replicator: &Replicator, checkpoint: &Checkpoint, loads: bool) -
 async fn same_source(facts: &Facts, checkpoint: &Checkpoint, conn: &mut source::Conn) -> Result<(), Fault> {
     if facts.uuid == checkpoint.source_uuid && facts.log_bin {
         let end = facts::position(facts, conn).await?.file;
-        if checkpoint.position.file.is_ahead_of(&end) {
-            let detail = format!(
-                "its binary log ends at {end}, and {} was applied: the log was reset, or a crash took its end",
-                checkpoint.position
-            );
-            return Err(Fault::new(Code::SourceChanged, detail));
+        let applied = &checkpoint.position.file;
+        let gone = |end: &FilePosition| {
+            let detail =
+                format!("its binary log ends at {end}, and {applied} was applied: the log was reset, or a crash took its end");
+            Fault::new(Code::SourceChanged, detail)
+        };
+        if applied.is_ahead_of(&end) {
+            return Err(gone(&end));
+        }
+        // After a crash the server begins another file, and gives what it logs there the numbers of what it has lost.
+        if applied.file != end.file
+            && let Some(offset) = facts::log_size(conn, &applied.file).await?.filter(|size| *size < applied.offset)
+        {
+            return Err(gone(&FilePosition { file: applied.file.clone(), offset }));
         }
     }
     if facts.follows_gtids(&checkpoint.position) {

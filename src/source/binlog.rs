@@ -12,7 +12,7 @@
 //! * A connection that is silent for longer than three heartbeats is dead, whatever the kernel thinks of it.
 //! * `end` is the 64-bit offset after the event; the wire has 32 bits of it: see [`super::offset`].
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -37,6 +37,8 @@ use crate::model::xid::XaEnd;
 pub const HEARTBEAT: Duration = Duration::from_secs(5);
 /// A source that is silent for two of them is gone, whatever the connection says: its host may have vanished without a word.
 const SILENCE: Duration = HEARTBEAT.saturating_mul(2);
+/// Enough for an event of a gigabyte at 30 Mbit/s. That nobody is there any more is then noticed by the other sessions.
+const LONGEST_SILENCE: Duration = SILENCE.saturating_mul(32);
 /// Events of this flag may be skipped by who does not know them (LOG_EVENT_IGNORABLE_F).
 const IGNORABLE: u16 = 0x80;
 /// LOG_EVENT_ARTIFICIAL_F: made up for us, not in the file.
@@ -59,6 +61,43 @@ pub enum Start {
     FileOnce(FilePosition),
 }
 
+/// How long a stream is waited for. There is no sign of life while a large event is on its way, and a server may have to open many
+/// files to find the first: so at a place where a stream has gone silent, the next one is waited for twice as long.
+#[derive(Debug, Default)]
+pub struct Silences(Mutex<Option<Stuck>>);
+
+/// Where a stream has gone silent, and how often in a row.
+#[derive(Debug, Clone)]
+struct Stuck {
+    file: String,
+    end: u64,
+    times: u32,
+}
+
+impl Stuck {
+    /// Whether a stream that has read this far has not passed the place. Names are compared as text: a wrong answer costs patience, no
+    /// event.
+    fn is_ahead_of(&self, file: &str, end: u64) -> bool {
+        file.is_empty() || (file, end) <= (self.file.as_str(), self.end)
+    }
+
+    fn patience(&self) -> Duration {
+        SILENCE.saturating_mul(1 << self.times.min(5)).min(LONGEST_SILENCE)
+    }
+}
+
+impl Silences {
+    fn look(&self) -> Option<Stuck> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, file: &str, end: u64) {
+        let mut stuck = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let times = stuck.as_ref().filter(|stuck| stuck.file == file && stuck.end == end).map_or(0, |stuck| stuck.times);
+        *stuck = Some(Stuck { file: file.to_owned(), end, times: times + 1 });
+    }
+}
+
 /// An open stream.
 pub struct Reader {
     stream: BinlogStream,
@@ -66,6 +105,10 @@ pub struct Reader {
     /// The last offset seen in it, with its high half.
     end: u64,
     skip: Option<Skip>,
+    silences: Arc<Silences>,
+    /// Where the last one has gone silent, until this one has passed that place.
+    stuck: Option<Stuck>,
+    once: bool,
 }
 
 /// The set as the request has it. Tags (8.3 and newer) are sources of their own there, too.
@@ -91,7 +134,13 @@ pub fn replica_uuid(server_id: u32) -> String {
 }
 
 /// Registers at the server `uuid` and asks for its binlog.
-pub async fn open(endpoint: &Endpoint, uuid: &str, server_id: u32, start: &Start) -> Result<Reader, Fault> {
+pub async fn open(
+    endpoint: &Endpoint,
+    uuid: &str,
+    server_id: u32,
+    start: &Start,
+    silences: &Arc<Silences>,
+) -> Result<Reader, Fault> {
     let mut conn = super::connect_to(endpoint, Purpose::Rows, uuid).await?;
     // 8.0.26 renamed the variable; a server reads the one that it knows.
     let period = HEARTBEAT.as_nanos();
@@ -116,7 +165,8 @@ pub async fn open(endpoint: &Endpoint, uuid: &str, server_id: u32, start: &Start
         }
     };
     let stream = conn.get_binlog_stream(request).await.map_err(|error| diagnose(Side::Source, &error))?;
-    Ok(Reader { stream, file: String::new(), end, skip })
+    let (silences, stuck) = (Arc::clone(silences), silences.look());
+    Ok(Reader { stream, file: String::new(), end, skip, silences, stuck, once })
 }
 
 /// What the client's framing says of a connection that ends inside a packet: of an event that is damaged, it says more.
@@ -145,9 +195,12 @@ impl Reader {
     /// The next event; `None` only at the end of a stream that was opened to end. Dropping the future loses no event.
     pub async fn next(&mut self) -> Result<Option<Framed>, Fault> {
         loop {
-            let silent =
-                |_| Fault::new(Code::ConnectionLost(Side::Source), format!("no event and no heartbeat within {SILENCE:?}"));
-            let item = tokio::time::timeout(SILENCE, self.stream.next()).await.map_err(silent)?;
+            let patience = self.patience();
+            let Ok(item) = tokio::time::timeout(patience, self.stream.next()).await else {
+                self.silences.note(&self.file, self.end);
+                let detail = format!("no heartbeat and no whole event within {patience:?}");
+                return Err(Fault::new(Code::ConnectionLost(Side::Source), detail));
+            };
             let Some(item) = item else {
                 return match &self.skip {
                     Some(skip) => Err(out_of_reach(skip)),
@@ -160,6 +213,15 @@ impl Reader {
                 return Ok(Some(framed));
             }
         }
+    }
+
+    /// How long to wait for the next event. A stream that is read once has all the time there is.
+    fn patience(&mut self) -> Duration {
+        if self.once {
+            return LONGEST_SILENCE;
+        }
+        self.stuck = self.stuck.take().filter(|stuck| stuck.is_ahead_of(&self.file, self.end));
+        self.stuck.as_ref().map_or(SILENCE, Stuck::patience)
     }
 
     /// Where an event begins that cannot be read. A lost connection is at no place.
@@ -371,6 +433,23 @@ fn rows_event(rows: &RowsEventData<'_>) -> Event {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn where_a_stream_has_gone_silent_the_next_one_is_waited_for_longer_until_it_is_past() {
+        let silences = Silences::default();
+        assert!(silences.look().is_none());
+        for (times, seconds) in [(1, 20), (2, 40), (3, 80), (9, 320)] {
+            while silences.look().is_none_or(|stuck| stuck.times < times) {
+                silences.note("b.000002", 100);
+            }
+            assert_eq!(silences.look().map(|stuck| stuck.patience()), Some(Duration::from_secs(seconds)));
+        }
+        let stuck = silences.look().expect("a place");
+        assert!(stuck.is_ahead_of("", 0) && stuck.is_ahead_of("b.000001", 900) && stuck.is_ahead_of("b.000002", 100));
+        assert!(!stuck.is_ahead_of("b.000002", 101) && !stuck.is_ahead_of("b.000003", 4));
+        silences.note("b.000003", 4);
+        assert_eq!(silences.look().map(|stuck| stuck.times), Some(1));
+    }
 
     #[test]
     fn a_connection_that_ends_inside_a_packet_is_lost_and_no_damage() {

@@ -10,7 +10,7 @@ use crate::conn::diagnose;
 use crate::fault::{Code, Fault, Side};
 use crate::model::family::{Action, ForeignKey};
 use crate::model::selection::Selection;
-use crate::model::table::{Column, ColumnKind, Key, RowKey, Table, TableName};
+use crate::model::table::{Column, ColumnKind, Key, Part, PartialKey, RowKey, Table, TableName};
 use crate::sql::{qualified, quoted};
 
 /// A table of a server, with what only the precheck and the copy ask for.
@@ -160,7 +160,14 @@ pub async fn describe(side: Side, conn: &mut Conn, schema: &str) -> Result<HashM
     for mut row in columns {
         let name = TableName::new(schema, row.take::<String, _>("t").unwrap_or_default());
         let table = tables.entry(name.clone()).or_insert_with(|| {
-            Ok(Table { name: name.clone(), columns: Vec::new(), row_key: RowKey::None, secondary_uniques: Vec::new(), hidden: 0 })
+            Ok(Table {
+                name: name.clone(),
+                columns: Vec::new(),
+                row_key: RowKey::None,
+                secondary_uniques: Vec::new(),
+                partial_uniques: Vec::new(),
+                hidden: 0,
+            })
         });
         if let Ok(description) = table {
             match column(&name, &mut row) {
@@ -215,23 +222,36 @@ fn column(table: &TableName, row: &mut Row) -> Result<Column, Fault> {
             return Err(Fault::new(Code::TableUnsupported, detail));
         }
     };
-    // `DEFAULT_GENERATED` marks a column with an expression default: an ordinary column.
-    let generated = extra.contains("VIRTUAL GENERATED") || extra.contains("STORED GENERATED");
+    let generated = is_generated(&extra);
     Ok(Column { name, kind, nullable, generated, collation, type_text })
 }
 
+/// `extra` as the catalog has it, in upper case. `DEFAULT_GENERATED` marks a column with an expression default: an ordinary column.
+pub(super) fn is_generated(extra: &str) -> bool {
+    extra.contains("VIRTUAL GENERATED") || extra.contains("STORED GENERATED")
+}
+
+/// The kind of a column that means a moment only together with a session's settings.
+pub(super) fn moment(data_type: &str) -> Option<ColumnKind> {
+    match data_type {
+        "timestamp" => Some(ColumnKind::Timestamp { fraction: 0 }),
+        "time" => Some(ColumnKind::Time { fraction: 0 }),
+        _ => None,
+    }
+}
+
 /// Table, index, column, prefix length, whether equal values may repeat.
-type Part = (String, String, Option<String>, Option<u64>, u8);
+type IndexRow = (String, String, Option<String>, Option<u64>, u8);
 
 struct Index {
     name: String,
     unique: bool,
-    /// In order: the column (none for an expression) and whether only a prefix of it counts.
-    parts: Vec<(Option<String>, bool)>,
+    /// In order: the column (none for an expression) and how much of it counts, where that is not all of it.
+    parts: Vec<(Option<String>, Option<u64>)>,
 }
 
 async fn indexes(side: Side, conn: &mut Conn, schema: &str) -> Result<HashMap<TableName, Vec<Index>>, Fault> {
-    let rows: Vec<Part> = conn
+    let rows: Vec<IndexRow> = conn
         .query(format!(
             "SELECT TABLE_NAME, INDEX_NAME, COLUMN_NAME, SUB_PART, NON_UNIQUE FROM information_schema.STATISTICS \
              WHERE TABLE_SCHEMA={} ORDER BY TABLE_NAME, INDEX_NAME <> 'PRIMARY', INDEX_NAME, SEQ_IN_INDEX",
@@ -242,7 +262,7 @@ async fn indexes(side: Side, conn: &mut Conn, schema: &str) -> Result<HashMap<Ta
     let mut indexes: HashMap<TableName, Vec<Index>> = HashMap::new();
     for (table, name, column, prefix, non_unique) in rows {
         let list = indexes.entry(TableName::new(schema, table)).or_default();
-        let part = (column, prefix.is_some());
+        let part = (column, prefix);
         match list.last_mut() {
             Some(index) if index.name == name => index.parts.push(part),
             _ => list.push(Index { name, unique: non_unique == 0, parts: vec![part] }),
@@ -255,26 +275,27 @@ async fn indexes(side: Side, conn: &mut Conn, schema: &str) -> Result<HashMap<Ta
 fn add_keys(table: &mut Table, indexes: Vec<Index>) -> Result<(), Fault> {
     table.hidden = indexes.iter().flat_map(|index| &index.parts).filter(|(column, _)| column.is_none()).count();
     for Index { name, parts, .. } in indexes.into_iter().filter(|index| index.unique) {
-        let columns: Option<Vec<usize>> = parts
-            .iter()
-            .map(|(column, prefix)| {
-                let column = column.as_ref().filter(|_| !prefix)?;
-                table.columns.iter().position(|known| known.name.eq_ignore_ascii_case(column))
-            })
-            .collect();
-        let Some(columns) = columns else {
-            let detail = format!(
-                "{}: unique index {name} is over a prefix or an expression, which this version does not carry",
-                table.name
-            );
-            return Err(Fault::new(Code::TableUnsupported, detail));
+        let parts = parts.into_iter().map(|part| part_of(table, &name, part)).collect::<Result<Vec<_>, _>>()?;
+        let whole = |part: &Part| if let Part::Column(column) = part { Some(*column) } else { None };
+        let Some(columns) = parts.iter().map(whole).collect::<Option<Vec<usize>>>() else {
+            table.partial_uniques.push(PartialKey { name, parts });
+            continue;
         };
-        let whole = |index: &usize| table.columns.get(*index).is_some_and(|column| !column.nullable && !column.generated);
-        if table.row_key == RowKey::None && columns.iter().all(whole) {
+        let written = |index: &usize| table.columns.get(*index).is_some_and(|column| !column.nullable && !column.generated);
+        if table.row_key == RowKey::None && columns.iter().all(written) {
             table.row_key = RowKey::Key(Key { name, columns });
         } else {
             table.secondary_uniques.push(Key { name, columns });
         }
     }
     Ok(())
+}
+
+fn part_of(table: &Table, index: &str, (column, prefix): (Option<String>, Option<u64>)) -> Result<Part, Fault> {
+    let Some(column) = column else { return Ok(Part::Expression) };
+    let Some(at) = table.columns.iter().position(|known| known.name.eq_ignore_ascii_case(&column)) else {
+        let detail = format!("{}: unique index {index} is over {column}, which is no column of the table", table.name);
+        return Err(Fault::new(Code::TableUnsupported, detail));
+    };
+    Ok(prefix.map_or(Part::Column(at), |length| Part::Prefix(at, length)))
 }

@@ -201,6 +201,13 @@ pub async fn position(facts: &Facts, conn: &mut Conn) -> Result<Position, Fault>
     Ok(Position { gtids: parse_gtids(&gtids)?, file: FilePosition { file, offset } })
 }
 
+/// How long a file of the source's binary log is; `None` when it has no such file any more.
+pub async fn log_size(conn: &mut Conn, file: &str) -> Result<Option<u64>, Fault> {
+    let rows: Vec<Row> = conn.query("SHOW BINARY LOGS").await.map_err(|error| diagnose(Side::Source, &error))?;
+    let mut files = rows.into_iter().filter_map(|mut row| Some((row.take::<String, _>(0)?, row.take::<u64, _>(1)?)));
+    Ok(files.find(|(name, _)| name == file).map(|(_, size)| size))
+}
+
 /// The GTIDs whose transactions are visible to every read that begins now.
 pub async fn executed(conn: &mut Conn) -> Result<GtidSet, Fault> {
     gtid_variable(conn, "SELECT @@GLOBAL.gtid_executed").await

@@ -103,7 +103,7 @@ async fn last_touches(
     assemble: &mut impl Assemble,
 ) -> Result<Vec<Touch>, Fault> {
     let start = FilePosition { file: upto.file.clone(), offset: FILE_START };
-    let mut reader = binlog::open(endpoint, uuid, server_id, &Start::FileOnce(start)).await?;
+    let mut reader = binlog::open(endpoint, uuid, server_id, &Start::FileOnce(start), &Arc::default()).await?;
     let (mut last, mut touches) = (None, Vec::new());
     while let Some(framed) = reader.next().await? {
         let rotated = matches!(&framed.event, Event::Rotate(next) if next.file != upto.file);
@@ -126,9 +126,12 @@ async fn last_touches(
 pub async fn wait_for_row(conn: &mut Conn, table: &Table, key: &[u8]) -> Result<(), Fault> {
     let RowKey::Key(row_key) = &table.row_key else { return Ok(()) };
     let place = |error: &mysql_async::Error| diagnose(Side::Source, error).at(&table.name);
+    // A lock that we got in a network that then went silent is not held for hours.
+    super::run(conn, "SET SESSION wait_timeout=5").await?;
     let mut options = TxOpts::new();
     options.with_isolation_level(IsolationLevel::Serializable);
     let mut transaction = conn.start_transaction(options).await.map_err(|error| place(&error))?;
     transaction.query_drop(probe::one_row(table, row_key, key)).await.map_err(|error| place(&error))?;
-    transaction.commit().await.map_err(|error| place(&error))
+    transaction.commit().await.map_err(|error| place(&error))?;
+    super::run(conn, "SET SESSION wait_timeout=DEFAULT").await
 }

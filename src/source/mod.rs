@@ -6,6 +6,7 @@
 //! * [`offset`]: where in its file an event ends.
 //! * [`decode`]: result rows as values.
 //! * [`rows`], [`documents`]: rows as they will be written.
+//! * [`generated`]: generated columns that the target cannot compute.
 //! * [`heartbeat`]: the one row that we may write there.
 //! * [`fence`]: proof that what we have applied is visible to what we read.
 
@@ -15,6 +16,7 @@ pub mod decode;
 pub mod documents;
 pub mod facts;
 pub mod fence;
+pub mod generated;
 pub mod heartbeat;
 mod later;
 mod offset;
@@ -51,7 +53,7 @@ pub async fn run(conn: &mut Conn, statement: &str) -> Result<(), Fault> {
 
 /// Whether the account may lock these tables for a moment. A lock that is not granted at once is proof enough of the right.
 pub async fn may_lock(conn: &mut Conn, tables: &[TableName]) -> Result<(), Fault> {
-    run(conn, "SET SESSION lock_wait_timeout=1").await?;
+    run(conn, "SET SESSION lock_wait_timeout=1, wait_timeout=5").await?;
     for table in tables {
         match run(conn, &format!("LOCK TABLES {} READ", qualified(table))).await {
             Ok(()) => run(conn, "UNLOCK TABLES").await?,
@@ -59,5 +61,5 @@ pub async fn may_lock(conn: &mut Conn, tables: &[TableName]) -> Result<(), Fault
             Err(fault) => return Err(fault),
         }
     }
-    Ok(())
+    run(conn, "SET SESSION wait_timeout=DEFAULT").await
 }

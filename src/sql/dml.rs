@@ -80,6 +80,11 @@ impl Shapes {
             has_documents: table.columns.iter().any(|column| column.kind == ColumnKind::Json),
         }
     }
+
+    /// The table, for messages.
+    pub fn shown(&self) -> Arc<str> {
+        Arc::clone(&self.table)
+    }
 }
 
 /// How a list of spelled keys becomes a condition: `k IN (1,2)`, `(a,b) IN ((1,2),(3,4))`, or, when a part of a composite key is an

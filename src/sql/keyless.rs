@@ -289,13 +289,26 @@ impl Removal {
     }
 }
 
+/// Appends a condition that holds for the rows that equal `row`.
+fn write_is(out: &mut Vec<u8>, shapes: &Shapes, table: &Table, row: &RowImage) -> Result<(), RowError> {
+    write_equals(out, table, row)?;
+    if let Some(digest) = &shapes.digest {
+        out.extend_from_slice(format!(" AND {digest}='{}'", digest_of(table, row)?).as_bytes());
+    }
+    Ok(())
+}
+
+/// How many rows equal `row`, in a scan of its own.
+pub fn count_some(shapes: &Shapes, table: &Table, row: &RowImage) -> Result<Vec<u8>, RowError> {
+    let mut text = format!("SELECT COUNT(*) FROM {} WHERE ", shapes.name).into_bytes();
+    write_is(&mut text, shapes, table, row)?;
+    Ok(text)
+}
+
 /// Removes `count` of the rows that equal `row`, in a scan of its own that ends at the last of them.
 pub fn delete_some(shapes: &Shapes, table: &Table, row: &RowImage, count: u64) -> Result<Statement, RowError> {
     let mut text = format!("DELETE FROM {} WHERE ", shapes.name).into_bytes();
-    write_equals(&mut text, table, row)?;
-    if let Some(digest) = &shapes.digest {
-        text.extend_from_slice(format!(" AND {digest}='{}'", digest_of(table, row)?).as_bytes());
-    }
+    write_is(&mut text, shapes, table, row)?;
     text.extend_from_slice(format!(" LIMIT {count}").as_bytes());
     Ok(Statement { table: Arc::clone(&shapes.table), text, expect: Expect::Exactly(count), blanks: 0, lines: Bytes::new() })
 }

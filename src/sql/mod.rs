@@ -7,6 +7,7 @@
 pub mod acting;
 pub mod dml;
 pub mod document;
+pub mod expression;
 pub mod heartbeat;
 pub mod inserts;
 pub mod keyless;

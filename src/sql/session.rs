@@ -22,10 +22,8 @@ pub fn holders(task: &str, numbers: usize) -> String {
 /// The number under which the target knows the session itself.
 pub const OWN: &str = "SELECT CONNECTION_ID()";
 
-/// 1 when the session is one of the account's.
-pub fn is_ours(session: u64) -> String {
-    format!("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID={session} AND USER=SUBSTRING_INDEX(USER(),'@',1)")
-}
+/// The sessions that the account may see: its own, at least.
+pub const SESSIONS: &str = "SHOW PROCESSLIST";
 
 pub fn kill(connection: u64) -> String {
     format!("KILL {connection}")

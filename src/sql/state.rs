@@ -9,7 +9,7 @@ use crate::model::position::Mark;
 use crate::model::table::TableName;
 
 /// Creates what is missing, in order; safe to run again.
-pub const CREATE: [&str; 5] = [
+pub const CREATE: [&str; 6] = [
     "CREATE DATABASE IF NOT EXISTS `polarferry` DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
     "CREATE TABLE IF NOT EXISTS `polarferry`.`checkpoint` (
        `task` VARCHAR(64) NOT NULL PRIMARY KEY COMMENT 'one row a task',
@@ -57,6 +57,19 @@ pub const CREATE: [&str; 5] = [
        `file` VARCHAR(255) NOT NULL COMMENT 'where that group begins',
        `position` BIGINT UNSIGNED NOT NULL,
        PRIMARY KEY (`task`, `format_id`, `gtrid`, `bqual`)
+     ) ENGINE=InnoDB",
+    "CREATE TABLE IF NOT EXISTS `polarferry`.`drift` (
+       `id` BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+       `task` VARCHAR(64) NOT NULL,
+       `table_name` VARCHAR(129) NOT NULL COMMENT 'database.table',
+       `identity` VARBINARY(1024) NOT NULL COMMENT 'its key as SQL has it; without a key, the beginning of the row',
+       `found` VARCHAR(16) NOT NULL COMMENT 'missing or unexpected: the source had, or had no, such row',
+       `copies` BIGINT UNSIGNED NOT NULL COMMENT 'more than one only without a key',
+       `done` VARCHAR(16) NOT NULL COMMENT 'repaired or recorded; recorded: it is still so',
+       `file` VARCHAR(255) NOT NULL COMMENT 'where the batch begins that met it',
+       `position` BIGINT UNSIGNED NOT NULL,
+       `noted_at` TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+       KEY `by_task` (`task`, `done`)
      ) ENGINE=InnoDB",
 ];
 
@@ -204,4 +217,41 @@ pub fn load_chunks(task: &str, name: &TableName) -> String {
 
 pub fn forget_chunks(task: &str, name: &TableName) -> String {
     format!("DELETE FROM `polarferry`.`chunks` WHERE {}", of_table(task, name))
+}
+
+/// One row that was not as it should be.
+#[derive(Debug, Clone, Copy)]
+pub struct DriftLine<'a> {
+    /// As `database.table`.
+    pub table: &'a str,
+    pub row: &'a [u8],
+    pub found: &'static str,
+    pub copies: u64,
+}
+
+/// What the column takes.
+const ROW_BYTES: usize = 1024;
+
+/// `lines` must not be empty; `before` is the checkpoint behind which the batch begins.
+pub fn note_drift(task: &str, before: &Checkpoint, lines: &[DriftLine<'_>], done: &str) -> Vec<u8> {
+    let mut out =
+        b"INSERT INTO `polarferry`.`drift` (`task`,`table_name`,`identity`,`found`,`copies`,`done`,`file`,`position`) VALUES "
+            .to_vec();
+    for (at, line) in lines.iter().enumerate() {
+        let head = format!("{}({},{},", if at > 0 { "," } else { "" }, quoted(task), quoted(line.table));
+        out.extend_from_slice(head.as_bytes());
+        super::literal::write_quoted(&mut out, line.row.get(..ROW_BYTES).unwrap_or(line.row));
+        let file = &before.position.file;
+        let tail = format!(",{},{},{},{},{})", quoted(line.found), line.copies, quoted(done), quoted(&file.file), file.offset);
+        out.extend_from_slice(tail.as_bytes());
+    }
+    out
+}
+
+/// How many rows are known to differ.
+pub fn count_drift(task: &str) -> String {
+    format!(
+        "SELECT CAST(IFNULL(SUM(`copies`),0) AS UNSIGNED) FROM `polarferry`.`drift` WHERE `task`={} AND `done`='recorded'",
+        quoted(task)
+    )
 }

@@ -196,7 +196,7 @@ impl Assembler {
             }
             Event::Rows(rows) => return self.rows(rows, end, bytes),
             Event::Query { schema, sql } => return self.query(&schema, &sql, end, timestamp),
-            Event::Commit => return Ok(Some(self.end(end, timestamp))),
+            Event::Commit => return self.committed(end, timestamp).map(Some),
             Event::XaPrepare(last) => return self.prepared(last, end, timestamp).map(Some),
             Event::Heartbeat | Event::Nothing => {}
             Event::Unsupported(what) => return Err(Fault::new(Code::EventUnknown, what)),
@@ -268,7 +268,7 @@ impl Assembler {
         match lexer::classify(sql, schema) {
             Query::Begin if self.group.is_open() => return Err(Fault::new(Code::EventDamaged, "BEGIN inside a transaction")),
             Query::Begin => self.group = Group::Inside { ours: false },
-            Query::Commit => return Ok(Some(self.end(end, timestamp))),
+            Query::Commit => return self.committed(end, timestamp).map(Some),
             Query::Savepoint => {}
             Query::Rollback | Query::RollbackTo if self.group.has_ours() => {
                 let detail = "rows of selected tables in a transaction that was rolled back after non-transactional writes";
@@ -353,6 +353,14 @@ impl Assembler {
     /// A statement that is a transaction by itself, unless it stands inside another one.
     fn alone(&mut self, end: u64, timestamp: u32) -> Option<StreamItem> {
         (!self.group.is_open()).then(|| self.end(end, timestamp))
+    }
+
+    /// An XA transaction ends by its own events: with this one, its rows would be dropped.
+    fn committed(&mut self, end: u64, timestamp: u32) -> Result<StreamItem, Fault> {
+        match &self.group {
+            Group::Xa { xid, .. } => Err(Fault::new(Code::EventDamaged, format!("COMMIT inside the XA transaction {xid}"))),
+            Group::Outside | Group::Announced | Group::Inside { .. } => Ok(self.end(end, timestamp)),
+        }
     }
 
     fn end(&mut self, end: u64, timestamp: u32) -> StreamItem {

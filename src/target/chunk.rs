@@ -6,13 +6,14 @@
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 
+use super::anomalies::odd;
 use super::pipeline::Pipeline;
 use super::{diagnose, run};
 use crate::fault::{Code, Fault};
 use crate::model::change::KeyBytes;
 use crate::model::position::Mark;
 use crate::model::table::TableName;
-use crate::sql::dml::{self, KEYS_PER_STATEMENT, Shapes};
+use crate::sql::dml::Shapes;
 use crate::sql::qualified;
 use crate::sql::state as sql;
 use crate::sql::statement::{Expect, Statement};
@@ -90,25 +91,9 @@ impl Ledger<'_> {
         run(self.conn, "COMMIT").await
     }
 
-    /// Which of the keys are not in the table: halves the list until it is known, since the server's collations, not we, compare.
+    /// Which of the keys are not in the table.
     pub async fn absent(&mut self, shapes: &Shapes, keys: &[&[u8]]) -> Result<Vec<KeyBytes>, Fault> {
-        let mut absent = Vec::new();
-        let mut open: Vec<&[&[u8]]> = keys.chunks(KEYS_PER_STATEMENT).collect();
-        while let Some(keys) = open.pop() {
-            let query = dml::count_keys(shapes, keys);
-            let count: Option<u64> = self.conn.query_first(query).await.map_err(|error| diagnose(&error).at(self.table))?;
-            if count == Some(keys.len() as u64) {
-                continue;
-            }
-            match keys {
-                [key] => absent.push(Box::from(*key)),
-                keys => {
-                    let (left, right) = keys.split_at(keys.len() / 2);
-                    open.extend([left, right]);
-                }
-            }
-        }
-        Ok(absent)
+        odd(self.conn, shapes, keys, true).await
     }
 
     async fn hold(&mut self) -> Result<(), Fault> {
@@ -132,9 +117,10 @@ impl Ledger<'_> {
         run(self.conn, "COMMIT").await
     }
 
-    /// The copy begins: it will end at `upto`.
+    /// The copy begins: it will end at `upto`. Ranges of a former life of the task, if its lines were not all deleted, count for nothing.
     pub async fn started(&mut self, upto: &[u8]) -> Result<(), Fault> {
-        self.transition(&[], &sql::copying(upto)).await
+        let chunks = sql::forget_chunks(self.task, self.table);
+        self.transition(&[chunks], &sql::copying(upto)).await
     }
 
     /// The copy is complete; the overlap lasts until the stream has passed `mark`.

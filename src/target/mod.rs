@@ -6,9 +6,11 @@
 //! * [`chunk`]: one transaction = a chunk's rows + its line in the ledger.
 //! * [`pipeline`]: many statements in one round trip.
 //! * [`load`]: rows as lines.
+//! * [`anomalies`]: rows that are not what the source's events imply.
 //! * [`session`]: what is left of sessions whose client has gone.
 //! * [`long`]: statements that do not fit into one packet.
 
+mod anomalies;
 pub mod chunk;
 mod load;
 pub mod long;
@@ -17,8 +19,6 @@ pub mod prepared;
 pub mod session;
 pub mod state;
 pub mod writer;
-
-use std::collections::HashMap;
 
 use crate::conn::{self, Endpoint, Purpose};
 use crate::fault::{Code, Fault, Side};
@@ -93,9 +93,7 @@ async fn run_lax(conn: &mut Conn, statement: &Statement) -> Result<Sent, Fault> 
 
 /// Takes rows out of a table without a key.
 pub(crate) async fn take_out(conn: &mut Conn, removal: &Removal) -> Result<(), Fault> {
-    let standing: Vec<(Vec<u8>, u64)> =
-        conn.query(removal.count()).await.map_err(|error| diagnose(&error).at(removal.table()))?;
-    let standing: HashMap<Vec<u8>, u64> = standing.into_iter().collect();
+    let standing = anomalies::standing(conn, removal).await?;
     let statements =
         removal.statements(&standing).map_err(|shortage| Fault::new(Code::Drift, format!("{}: {shortage}", removal.table())))?;
     let mut pipeline = Pipeline::new(conn);

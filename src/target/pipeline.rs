@@ -53,17 +53,22 @@ impl<'a> Pipeline<'a> {
         let Some(first) = self.waiting.first() else { return Ok(()) };
         let text = std::mem::take(&mut self.text);
         let mut answers = self.conn.query_iter(text).await.map_err(|error| diagnose(&error).at(&first.table))?;
+        // The first that was not as it should be; the server has executed the ones after it all the same.
+        let mut wrong = None;
         for statement in self.waiting.drain(..) {
             let (answered, affected) = (answers.columns().is_some(), answers.affected_rows());
             // On to the next answer. An answer that is a refusal is handed out here.
-            answers.collect::<Row>().await.map_err(|error| diagnose(&error).at(&statement.table))?;
+            if let Err(error) = answers.collect::<Row>().await {
+                return Err(wrong.unwrap_or_else(|| diagnose(&error).at(&statement.table)));
+            }
             if !answered {
                 return Err(Fault::new(Code::Internal, "the target answered fewer statements than it was sent"));
             }
-            check(statement, affected)?;
+            wrong = wrong.or(check(statement, affected).err());
             self.affected += affected;
         }
-        answers.drop_result().await.map_err(|error| diagnose(&error))
+        answers.drop_result().await.map_err(|error| diagnose(&error))?;
+        wrong.map_or(Ok(()), Err)
     }
 
     /// A statement that does not fit into every packet, that the server must not execute in strict mode, or with lines of its own.

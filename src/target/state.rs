@@ -158,6 +158,12 @@ pub async fn carried_by_others(conn: &mut Conn, task: &str) -> Result<Vec<(Strin
     Ok(rows.into_iter().map(|(task, schema, table)| (task, TableName { schema, table })).collect())
 }
 
+/// How many rows are recorded as different from the source's.
+pub async fn drift(conn: &mut Conn, task: &str) -> Result<u64, Fault> {
+    let rows: Option<u64> = conn.query_first(sql::count_drift(task)).await.map_err(|error| diagnose(&error))?;
+    Ok(rows.unwrap_or(0))
+}
+
 pub async fn tables(conn: &mut Conn, task: &str) -> Result<Vec<TableLine>, Fault> {
     let rows: Vec<Row> = conn.query(sql::load_tables(task)).await.map_err(|error| diagnose(&error))?;
     rows.into_iter().map(table_line).collect()

@@ -86,7 +86,15 @@ impl Writer {
         Ok(())
     }
 
-    async fn begin(&mut self) -> Result<(), Fault> {
+    pub(super) fn conn(&mut self) -> &mut Conn {
+        &mut self.conn
+    }
+
+    pub(super) fn task(&self) -> &str {
+        &self.task
+    }
+
+    pub(super) async fn begin(&mut self) -> Result<(), Fault> {
         if !self.open {
             run(&mut self.conn, BEGIN).await?;
             self.open = true;

@@ -8,8 +8,8 @@ use super::service::{Service, Wanted, read};
 use crate::lab::PROMTOOL;
 
 /// Every label that a series may have. `task`, `version`: one value in a process. All others: enums of the program.
-const LABELS: [&str; 12] =
-    ["class", "code", "le", "op", "outcome", "phase", "reason", "side", "stage", "state", "task", "version"];
+const LABELS: [&str; 13] =
+    ["class", "code", "kind", "le", "op", "outcome", "phase", "reason", "side", "stage", "state", "task", "version"];
 
 /// The most series that a task may have; tables are not among their labels.
 const SERIES: usize = 200;

@@ -8,7 +8,7 @@ pub const JSON_SQL_VALUES: bool = true;
 pub const ENUM_ZERO: bool = true;
 
 /// Unique indexes over a prefix of a column.
-pub const UNIQUE_PREFIXES: bool = false;
+pub const UNIQUE_PREFIXES: bool = true;
 
 /// Foreign keys with CASCADE and SET NULL, whose effects the source does not log.
 pub const CASCADES: bool = true;

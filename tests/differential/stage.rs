@@ -10,8 +10,8 @@ use super::settings::Route;
 use crate::ferry::{PASSWORD_AT_SOURCE, PASSWORD_AT_TARGET, USER, end_of_binlog};
 use crate::lab::{Options, POLL, Server, Version, source_account, target_account};
 
-/// How long the witness may take to catch up.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// How long the witness may take to catch up: it has the same machine as the servers and the daemon of another seed.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 pub struct Stage {
     pub route: Route,

@@ -51,7 +51,7 @@ fn fitting(name: &TableName, wire: Wire, choice: u8, fraction: u8) -> Option<Col
 
 /// Without a key.
 fn table(name: TableName, columns: Vec<Column>) -> Table {
-    Table { name, columns, row_key: RowKey::None, secondary_uniques: Vec::new(), hidden: 0 }
+    Table { name, columns, row_key: RowKey::None, secondary_uniques: Vec::new(), partial_uniques: Vec::new(), hidden: 0 }
 }
 
 fn column(at: usize, kind: ColumnKind, flags: u8) -> Column {

@@ -120,3 +120,24 @@ on_routes! { an_unknown_event_stops_the_stream_unless_it_may_be_ignored,
     mysql_97: Route::V97,
     mysql_57_without_gtid: Route::V57_TO_V80.without_gtid()
 }
+
+/// After a crash the source lacks the end of a file that we have read, and gives the numbers of what it has lost to what comes then.
+async fn a_file_that_has_lost_its_end_stops_the_task(route: Route) {
+    let pair = Pair::start(route).await;
+    let (mut ferry, _) = stopped(&pair, "DO 0").await;
+    ferry.restart();
+    pair.source.exec("INSERT INTO shop.t VALUES (2, 'read')").await;
+    ferry.wait_applied(&pair.source).await;
+    assert_eq!(ferry.terminate().await.0, 0);
+    let (open, applied) = end_of_binlog(&pair.source).await;
+    pair.source.exec("FLUSH BINARY LOGS; INSERT INTO shop.t VALUES (3, 'after the crash')").await;
+    let open = pair.source.data().join(open);
+    fs::OpenOptions::new().write(true).open(&open).and_then(|file| file.set_len(applied - 1)).expect("the file is cut");
+    assert_stops(&mut ferry, "source-changed", "a file that became shorter").await;
+    assert_eq!(pair.target.query_rows::<i32>("SELECT COUNT(*) FROM shop.t").await, [2]);
+}
+
+on_routes! { a_file_that_has_lost_its_end_stops_the_task,
+    mysql_97: Route::V97,
+    mysql_57_without_gtid: Route::V57_TO_V80.without_gtid()
+}

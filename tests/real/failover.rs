@@ -1,6 +1,8 @@
 //! Does a task live through a failover of its source: while the address still leads to the former writer, or to a replica that is
 //! not yet promoted, and when it happens a second time? And of its target?
 
+use std::sync::Arc;
+
 use std::time::Instant;
 
 use rand::Rng;
@@ -201,6 +203,6 @@ async fn every_session_of_a_voyage_is_with_the_server_that_was_surveyed() {
     assert!(polarferry::source::connect_to(&endpoint, purpose, &other[0]).await.is_ok());
     let (file, _) = end_of_binlog(first).await;
     let start = polarferry::source::binlog::Start::FileOnce(polarferry::model::position::FilePosition { file, offset: 4 });
-    let opened = polarferry::source::binlog::open(&endpoint, &uuid[0], 7, &start).await;
+    let opened = polarferry::source::binlog::open(&endpoint, &uuid[0], 7, &start, &Arc::default()).await;
     assert!(opened.is_err_and(|fault| fault.code.class().is_some()));
 }

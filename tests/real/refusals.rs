@@ -385,3 +385,30 @@ async fn a_server_that_cannot_be_reached_is_named() {
     task.target.port = silent.local_addr().expect("its address").port();
     assert_not_ready(&task, &["target.connection", "no answer within 10 s", "check host and port"]).await;
 }
+
+/// The source's sessions had time zones of their own, and languages, and the binary log does not say which.
+#[tokio::test(flavor = "multi_thread")]
+async fn columns_that_the_target_would_compute_otherwise_are_refused() {
+    let pair = Pair::start(Route::V80).await;
+    for (columns, why) in [
+        (
+            "at TIMESTAMP NULL, day DATE AS (DATE(at)) STORED",
+            "the column day depends on the session's time zone, by the TIMESTAMP at",
+        ),
+        ("at TIMESTAMP NULL, day DATE AS (DATE(at)) VIRTUAL, KEY (day)", "the column day depends on"),
+        ("at TIMESTAMP NULL, KEY by_day ((DATE(at)))", "the index by_day depends on"),
+        ("at DATETIME, name VARCHAR(20) AS (DAYNAME(at)) STORED", "by DAYNAME()"),
+    ] {
+        pair.source
+            .exec(format!(
+                "DROP DATABASE IF EXISTS shop; CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY, {columns})"
+            ))
+            .await;
+        assert_refused(&pair, &pair.task(&["shop.*"]), DATA, &["shop.t", why]).await;
+    }
+    // Computed whenever it is read, in whatever session reads it.
+    pair.source.exec("DROP DATABASE shop; CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY, at TIMESTAMP NULL, day DATE AS (DATE(at)))").await;
+    let mut ferry = Ferry::start(&pair.task(&["shop.*"]));
+    ferry.wait_streaming().await;
+    assert_eq!(ferry.terminate().await.0, 0);
+}

@@ -1,5 +1,7 @@
 //! Does a source whose own settings differ arrive whole all the same, or is it refused?
 
+use std::sync::Arc;
+
 use mysql_async::prelude::Queryable;
 use polarferry::conn::{Endpoint, Tls, TlsMode};
 use polarferry::model::position::FilePosition;
@@ -104,7 +106,8 @@ async fn what_would_be_lost_or_ended_or_doubled_is_refused() {
 
     let task = pair.task(&["shop.*"]);
     let uuid = pair.source.query_rows::<String>("SELECT @@server_uuid").await.remove(0);
-    let other = binlog::open(&endpoint(&pair), &uuid, task.server_id, &from_the_first()).await.expect("another replica");
+    let other =
+        binlog::open(&endpoint(&pair), &uuid, task.server_id, &from_the_first(), &Arc::default()).await.expect("another replica");
     assert_refused(&pair, &task, DATA, &["server_id", "in use"]).await;
     drop(other);
 

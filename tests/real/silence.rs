@@ -6,7 +6,10 @@
 
 use std::time::{Duration, Instant};
 
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Row};
 use polarferry::source::binlog::HEARTBEAT;
+use polarferry::sql::session::take;
 use rand::Rng;
 use rand::rngs::StdRng;
 use serde_json::Value;
@@ -15,7 +18,7 @@ use super::pair::{Pair, Route};
 use super::rows::assert_equal;
 use super::scale;
 use super::writers::Writers;
-use crate::ferry::{Ferry, PATIENCE, Relay};
+use crate::ferry::{Ferry, PASSWORD_AT_TARGET, PATIENCE, Relay, USER};
 use crate::lab::POLL;
 
 /// A copy that goes on all the while.
@@ -134,4 +137,34 @@ async fn a_copy_alone_notices_it_too() {
     assert_eq!(ferry.wait_end().await, 0);
     assert_equal(&pair, "shop", &["t"]).await;
     ferry.assert_clean_log();
+}
+
+/// A session that was left behind may be in the middle of a statement that is no text: whoever looks for it must not mind.
+async fn a_session_in_the_middle_of_bytes_is_ended(route: Route) {
+    let pair = Pair::start(route).await;
+    pair.source.exec("CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY); INSERT INTO shop.t VALUES (1)").await;
+    let task = pair.task(&["shop.*"]);
+    let mut ferry = Ferry::start(&task);
+    ferry.wait_streaming().await;
+    assert_eq!(ferry.terminate().await.0, 0);
+    let mut left = Conn::new(pair.target.opts(USER, PASSWORD_AT_TARGET, None)).await.expect("a session");
+    left.query_drop(take(&task.name, 0, 1)).await.expect("the writer's name");
+    let busy = tokio::spawn(async move { left.query_drop(&b"SET NAMES binary; SELECT SLEEP(1000), '\xff\xfe\xc3'"[..]).await });
+    let deadline = Instant::now() + PATIENCE;
+    let sleeps = |row: &Row| row.get::<Option<String>, _>("State").flatten().as_deref() == Some("User sleep");
+    while !pair.target.query_rows::<Row>("SHOW PROCESSLIST").await.iter().any(sleeps) {
+        assert!(Instant::now() < deadline, "it does not sleep");
+        tokio::time::sleep(POLL).await;
+    }
+    ferry.restart();
+    ferry.wait_streaming().await;
+    assert!(busy.await.expect("no panic").is_err(), "it was ended");
+    assert_eq!(ferry.log().matches("an earlier session of this task is still open").count(), 1);
+    assert_eq!(ferry.terminate().await.0, 0);
+    ferry.assert_clean_log();
+}
+
+on_routes! { a_session_in_the_middle_of_bytes_is_ended,
+    mysql_97: Route::V97,
+    mysql_80: Route::V80
 }

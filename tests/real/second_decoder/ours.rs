@@ -65,7 +65,8 @@ pub async fn read(server: &Server, file: &str) -> Vec<Ours> {
     let from = FilePosition { file: file.to_owned(), offset: FILE_START };
     let mut assembler = Assembler::new(selection, Arc::clone(&tables), Position { file: from.clone(), ..Position::default() });
     let uuid: Vec<String> = server.query_rows("SELECT @@server_uuid").await;
-    let mut reader = binlog::open(&endpoint, &uuid[0], unique_id(), &Start::FileOnce(from)).await.expect("a binlog stream");
+    let mut reader =
+        binlog::open(&endpoint, &uuid[0], unique_id(), &Start::FileOnce(from), &Arc::default()).await.expect("a binlog stream");
     let (mut events, mut file) = (Vec::new(), file.to_owned());
     while let Some(framed) = reader.next().await.expect("an event") {
         let (end, timestamp) = (framed.end, framed.timestamp);

@@ -1,0 +1,85 @@
+//! Rows of the target that are not what the source's changes imply: the words for them.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// What is done about drift.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnDrift {
+    #[default]
+    Stop,
+    Repair,
+    Record,
+}
+
+impl OnDrift {
+    pub const ALL: [Self; 3] = [Self::Stop, Self::Repair, Self::Record];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Repair => "repair",
+            Self::Record => "record",
+        }
+    }
+}
+
+impl OnDrift {
+    /// What was done about a row, as the table has it.
+    pub const fn done(self) -> &'static str {
+        match self {
+            Self::Repair => "repaired",
+            Self::Stop | Self::Record => "recorded",
+        }
+    }
+}
+
+impl fmt::Display for OnDrift {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The text names no policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("is none of stop, repair, record")]
+pub struct UnknownPolicy;
+
+impl FromStr for OnDrift {
+    type Err = UnknownPolicy;
+
+    fn from_str(text: &str) -> Result<Self, UnknownPolicy> {
+        Self::ALL.into_iter().find(|policy| policy.as_str() == text).ok_or(UnknownPolicy)
+    }
+}
+
+/// How a row was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// It was to be changed or deleted.
+    Missing,
+    /// It was to be inserted.
+    Unexpected,
+}
+
+impl Kind {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Unexpected => "unexpected",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_is_what_it_is_called() {
+        for policy in OnDrift::ALL {
+            assert_eq!(policy.to_string().parse(), Ok(policy));
+        }
+        assert_eq!("ignore".parse::<OnDrift>(), Err(UnknownPolicy));
+    }
+}

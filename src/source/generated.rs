@@ -1,0 +1,84 @@
+//! Generated columns, and expressions in indexes, that the source stores and no other session would compute in the same way
+//! ([`crate::sql::expression`]).
+
+use std::collections::{HashMap, HashSet};
+
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Row};
+
+use super::catalog;
+use crate::conn::diagnose;
+use crate::fault::{Fault, Side};
+use crate::model::table::TableName;
+use crate::sql::expression::{Operand, bound_to_session};
+use crate::sql::quoted;
+
+#[derive(Debug, Default)]
+struct Found {
+    operands: HashMap<String, Operand>,
+    /// What is stored: the name of a column or of an index, and its expression.
+    stored: Vec<(String, String)>,
+}
+
+/// For each such table of the schema, what depends on what.
+pub async fn bound(conn: &mut Conn, schema: &str) -> Result<Vec<(TableName, String)>, Fault> {
+    let mut tables = columns(conn, schema).await?;
+    for (table, index, expression) in expressions(conn, schema).await? {
+        tables.entry(table).or_default().stored.push((format!("the index {index}"), expression));
+    }
+    let mut bound = Vec::new();
+    for (table, found) in tables {
+        let what = |(what, expression): &(String, String)| Some((what.clone(), bound_to_session(expression, &found.operands)?));
+        bound.extend(found.stored.iter().find_map(what).map(|(what, why)| (table, format!("{what} depends on {why}"))));
+    }
+    bound.sort();
+    Ok(bound)
+}
+
+async fn columns(conn: &mut Conn, schema: &str) -> Result<HashMap<TableName, Found>, Fault> {
+    let indexed: Vec<(String, Option<String>)> = conn
+        .query(format!(
+            "SELECT DISTINCT TABLE_NAME, COLUMN_NAME FROM information_schema.STATISTICS WHERE TABLE_SCHEMA={}",
+            quoted(schema)
+        ))
+        .await
+        .map_err(|error| diagnose(Side::Source, &error))?;
+    let indexed: HashSet<(String, String)> = indexed.into_iter().filter_map(|(table, column)| Some((table, column?))).collect();
+    let rows: Vec<Row> = conn
+        .query(format!(
+            "SELECT TABLE_NAME AS t, COLUMN_NAME AS c, DATA_TYPE AS d, EXTRA AS e, GENERATION_EXPRESSION AS g \
+             FROM information_schema.COLUMNS WHERE TABLE_SCHEMA={}",
+            quoted(schema)
+        ))
+        .await
+        .map_err(|error| diagnose(Side::Source, &error))?;
+    let mut tables: HashMap<TableName, Found> = HashMap::new();
+    for mut row in rows {
+        let mut text = |name: &str| row.take::<Option<String>, _>(name).flatten().unwrap_or_default();
+        let (table, column, kind) = (text("t"), text("c"), text("d").to_ascii_lowercase());
+        let (extra, expression) = (text("e").to_ascii_uppercase(), text("g"));
+        let found = tables.entry(TableName::new(schema, &table)).or_default();
+        if catalog::is_generated(&extra) {
+            if extra.contains("STORED") || indexed.contains(&(table, column.clone())) {
+                found.stored.push((format!("the column {column}"), expression.clone()));
+            }
+            found.operands.insert(column.to_lowercase(), Operand::Generated(expression));
+        } else if let Some(kind) = catalog::moment(&kind) {
+            found.operands.insert(column.to_lowercase(), Operand::Column(kind));
+        }
+    }
+    Ok(tables)
+}
+
+/// Table, index and expression. Versions without such indexes have no column for it.
+async fn expressions(conn: &mut Conn, schema: &str) -> Result<Vec<(TableName, String, String)>, Fault> {
+    let rows: Vec<Row> = conn
+        .query(format!("SELECT * FROM information_schema.STATISTICS WHERE TABLE_SCHEMA={}", quoted(schema)))
+        .await
+        .map_err(|error| diagnose(Side::Source, &error))?;
+    let read = |mut row: Row| {
+        let expression = row.take::<Option<String>, _>("EXPRESSION").flatten()?;
+        Some((TableName::new(schema, row.take::<String, _>("TABLE_NAME")?), row.take("INDEX_NAME")?, expression))
+    };
+    Ok(rows.into_iter().filter_map(read).collect())
+}
