@@ -40,6 +40,7 @@ mod real {
     mod fence;
     mod giving_up;
     mod heartbeat;
+    mod huge;
     mod json;
     mod keyless;
     mod keys;

@@ -5,7 +5,10 @@
 //!
 //! * [`OnDrift::Repair`]: the row ends as the source has it. Events bring whole rows, so nothing has to be asked of the source: a
 //!   missing row is inserted as the last event left it, one that should not be there is deleted first.
-//! * [`OnDrift::Record`]: the row is left as it is on the target, and stays different until somebody sees to it.
+//! * [`OnDrift::Record`]: the row is left as it is on the target, and stays different until somebody, or a later change, sees to it.
+//!
+//! Of a table without a key the events do not tell how many equal rows the source has left: fewer than are to go is recorded, and
+//! not repaired. A row that the source has deleted, and that is missing, is as it should be, and only noted.
 //!
 //! Either way each row is noted in `polarferry.drift` in the transaction that passes it, so it is noted exactly once. What is written
 //! then is held to its counts as always: [`adjust`] makes a run out of which the odd rows are taken, or in which they stand as they
@@ -28,11 +31,20 @@ pub struct Anomaly {
     pub row: KeyBytes,
     pub kind: Kind,
     pub copies: u64,
+    /// The target's row is not, or may not be, as the source's is now.
+    pub differs: bool,
 }
 
 impl Anomaly {
+    /// Of a row with a key, found before what follows from the policy was done.
+    pub fn of_slot(table: Arc<str>, slot: &Slot, kind: Kind, policy: OnDrift) -> Self {
+        let differs = policy != OnDrift::Repair && slot.after.is_some();
+        Self { table, row: slot.key.clone(), kind, copies: 1, differs }
+    }
+
     pub fn line(&self) -> DriftLine<'_> {
-        DriftLine { table: &self.table, row: &self.row, found: self.kind.as_str(), copies: self.copies }
+        let done = if self.differs { "recorded" } else { "repaired" };
+        DriftLine { table: &self.table, row: &self.row, found: self.kind.as_str(), copies: self.copies, done }
     }
 }
 

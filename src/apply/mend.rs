@@ -10,8 +10,9 @@
 //! one writes between the look and the second try, the counts are wrong again, and the task stops.
 //!
 //! *What stops under every policy.* Drift in a family, where what keys did depends on rows that are not in the events; a secondary
-//! unique value that another row holds, whose own row at the source is not known; and more odd rows than [`MOST`] in one part: then
-//! the table is no copy any more.
+//! unique value that another row holds, whose own row at the source is not known; a row that is changed and has its new content already;
+//! and more odd rows than [`MOST`] in one part: then the table is no copy any more. Under `repair`, too few equal rows in a table without
+//! a key.
 
 use std::sync::Arc;
 
@@ -53,12 +54,8 @@ pub async fn mend(writer: &mut Writer, kept: &mut Kept, fault: Fault) -> Result<
         match run {
             TableRun::Keyed { mode: Mode::Strict, slots, by_key, .. } => {
                 let odd = look(writer, shapes, slots).await?;
-                odd_rows.extend(odd.iter().map(|(row, kind)| Anomaly {
-                    table: shapes.shown(),
-                    row: row.clone(),
-                    kind: *kind,
-                    copies: 1,
-                }));
+                let found = slots.iter().filter_map(|slot| Some((slot, odd.get(&slot.key)?)));
+                odd_rows.extend(found.map(|(slot, kind)| Anomaly::of_slot(shapes.shown(), slot, *kind, kept.policy)));
                 gone = drift::adjust(slots, &odd, kept.policy);
                 // Of no more use: the numbers in it are those of before.
                 by_key.clear();
@@ -66,6 +63,13 @@ pub async fn mend(writer: &mut Writer, kept: &mut Kept, fault: Fault) -> Result<
             TableRun::Keyed { mode: Mode::Idempotent, .. } => {}
             TableRun::Keyless { table, nets, .. } => {
                 let short = limit(writer, shapes, table, nets).await?;
+                if let Some(odd) = short.first().filter(|_| kept.policy == OnDrift::Repair) {
+                    let detail = format!(
+                        "{}: fewer equal rows stand than the source has removed; of those that are left nothing is known",
+                        odd.table
+                    );
+                    return Err(Fault { detail, ..fault });
+                }
                 odd_rows.extend(short);
             }
         }
@@ -91,11 +95,11 @@ async fn look(writer: &mut Writer, shapes: &Shapes, slots: &[Slot]) -> Result<Od
         meant.map(|slot| &*slot.key).collect::<Vec<&[u8]>>()
     };
     let (there, not_there) = (keys(true), keys(false));
-    let missing = writer.odd(shapes, &there, true).await?;
+    let missing = writer.odd(shapes, &there, true, MOST).await?;
     let mut deletes = Vec::new();
     dml::deletes(&shapes.delete, there.iter().copied(), false, STATEMENT_BYTES, &mut deletes);
     writer.write(&[], &deletes, None).await?;
-    let unexpected = writer.odd(shapes, &not_there, false).await?;
+    let unexpected = writer.odd(shapes, &not_there, false, MOST).await?;
     let missing = missing.into_iter().map(|key| (key, Kind::Missing));
     Ok(missing.chain(unexpected.into_iter().map(|key| (key, Kind::Unexpected))).collect())
 }
@@ -127,7 +131,13 @@ async fn limit(writer: &mut Writer, shapes: &Arc<Shapes>, table: &Table, nets: &
         for (net, standing) in group.iter_mut().zip(standing) {
             let copies = drift::limit(net, standing);
             if copies > 0 {
-                short.push(Anomaly { table: shapes.shown(), row: net.values.clone(), kind: Kind::Missing, copies });
+                short.push(Anomaly {
+                    table: shapes.shown(),
+                    row: net.values.clone(),
+                    kind: Kind::Missing,
+                    copies,
+                    differs: true,
+                });
             }
         }
     }

@@ -12,7 +12,7 @@ use super::mend::{self, Kept};
 use super::{Counts, Output, Part};
 use crate::fault::Fault;
 use crate::model::change::Commit;
-use crate::model::drift::{Kind, OnDrift};
+use crate::model::drift::Kind;
 use crate::model::phase::Phase;
 use crate::model::position::Applied;
 use crate::observe::Observer;
@@ -49,8 +49,8 @@ struct Tally {
 struct Odd {
     missing: u64,
     unexpected: u64,
-    /// Of these, those that are still so.
-    differ: u64,
+    /// How many are recorded as different now, in all; none when none was met.
+    differ: Option<u64>,
 }
 
 impl Tally {
@@ -58,7 +58,7 @@ impl Tally {
         let odd = odd.unwrap_or_default();
         self.odd.missing += odd.missing;
         self.odd.unexpected += odd.unexpected;
-        self.odd.differ += odd.differ;
+        self.odd.differ = odd.differ.or(self.odd.differ);
         self.transactions += part.transactions;
         self.counts.inserts += part.counts.inserts;
         self.counts.updates += part.counts.updates;
@@ -164,15 +164,14 @@ async fn carry_out_kept(
     };
     let (others, anomalies) = mend::mend(writer, &mut kept, fault).await?;
     let lines: Vec<DriftLine<'_>> = anomalies.iter().map(Anomaly::line).collect();
-    writer.note_drift(&lines, kept.policy.done()).await?;
+    let differ = Some(writer.note_drift(&lines).await?);
     let count = |kind: Kind| anomalies.iter().filter(|odd| odd.kind == kind).map(|odd| odd.copies).sum();
     let (missing, unexpected) = (count(Kind::Missing), count(Kind::Unexpected));
     let tables: BTreeSet<&str> = anomalies.iter().map(|odd| &*odd.table).collect();
-    let done = kept.policy.done();
-    tracing::warn!(?tables, missing, unexpected, done, "the target's rows are not what the source's changes imply");
+    let policy = kept.policy.as_str();
+    tracing::warn!(?tables, missing, unexpected, policy, "the target's rows are not what the source's changes imply");
     let early = carry_out(writer, writes.get(..kept.families).unwrap_or(&[]), None).await?;
     let timing = carry_out(writer, &[others], end).await?;
-    let differ = if kept.policy == OnDrift::Record { missing + unexpected } else { 0 };
     Ok((Timing { execute: early.execute + timing.execute, ..timing }, Some(Odd { missing, unexpected, differ })))
 }
 
@@ -237,7 +236,7 @@ impl Writing {
             snapshot.stream.rows_inserted += counts.inserts;
             snapshot.stream.rows_updated += counts.updates;
             snapshot.stream.rows_deleted += counts.deletes;
-            snapshot.drift += odd.differ;
+            snapshot.drift = odd.differ.unwrap_or(snapshot.drift);
         });
     }
 }

@@ -2,7 +2,8 @@
 //! parts of columns, and a family ([`crate::model::family`]).
 //!
 //! A lock on the tables, for as long as it takes to read a position and open a snapshot, makes both agree: `LOCK TABLES … READ` is
-//! granted when every transaction that wrote to one of them has committed, and while it is held none can begin to. So the rows of
+//! granted when every transaction that wrote to one of them has committed, and while it is held none can begin to. (5.7 needs a
+//! tenth of a second more: [`FORGETS_XA_LOCKS`].) So the rows of
 //! the snapshot are exactly the events up to the position; later events are applied strictly, earlier ones left out. The stream
 //! waits at a table's first event until the snapshot stands.
 //!
@@ -40,9 +41,8 @@ use crate::sql::{probe, qualified};
 use crate::target::chunk::{Fill, Ledger};
 use crate::target::{self, session};
 
-/// In seconds; a server that has a long transaction open on the table is left alone after this. If the network goes silent while the
-/// lock is held, the source ends the session, and with it the lock, instead of waiting for us for hours.
-const LOCK_PATIENCE: &str = "SET SESSION lock_wait_timeout=2, wait_timeout=5";
+/// In seconds; a server that has a long transaction open on the table is left alone after this.
+const LOCK_PATIENCE: &str = "SET SESSION lock_wait_timeout=2";
 
 /// 5.7 forgets the table locks of a prepared XA transaction whose client has gone: the lock may be granted while its XA COMMIT is in
 /// the binary log and not yet in the engine.
@@ -123,6 +123,7 @@ async fn open_snapshot(copying: &Copying, group: &[Pending], reader: &mut source
     let mut locker = source::connect_to(&copying.source, Purpose::Rows, &copying.facts.uuid).await?;
     // A lock that waits lets every new writer wait behind it: better to give up soon and try again later.
     source::run(&mut locker, LOCK_PATIENCE).await?;
+    source::run(&mut locker, source::HOLDING).await?;
     let locks: Vec<String> = group.iter().map(|pending| format!("{} READ", qualified(&pending.table.name))).collect();
     source::run(&mut locker, &format!("LOCK TABLES {}", locks.join(","))).await?;
     let mark = copying.mark(&mut locker).await?;

@@ -24,16 +24,6 @@ impl OnDrift {
     }
 }
 
-impl OnDrift {
-    /// What was done about a row, as the table has it.
-    pub const fn done(self) -> &'static str {
-        match self {
-            Self::Repair => "repaired",
-            Self::Stop | Self::Record => "recorded",
-        }
-    }
-}
-
 impl fmt::Display for OnDrift {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

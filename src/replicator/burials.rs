@@ -72,7 +72,10 @@ pub async fn prove(burials: Burials) -> Result<(), Fault> {
             match fence::wait_for_row(conn, table, &key).await {
                 Ok(()) => break,
                 // A lock that lasts longer than the server lets us wait: the next look may have another witness.
-                Err(fault) if fault.code.class() == Some(Class::Other) => source::run(conn, "ROLLBACK").await?,
+                Err(fault) if fault.code.class() == Some(Class::Other) => {
+                    source::run(conn, "ROLLBACK").await?;
+                    source::run(conn, source::IDLE).await?;
+                }
                 Err(fault) => return Err(fault),
             }
         }

@@ -73,8 +73,8 @@ impl Keys {
         if let Some(name) = families.members().flatten().next().filter(|_| self.above_the_engine) {
             return Err(Fault::new(Code::TableUnsupported, format!("{name}: {}", family::ABOVE_THE_ENGINE)));
         }
-        let has_key = |name: &TableName| tables.get(name).is_some_and(|table| table.key_columns().is_some());
-        fits(lines, &families, &|name| self.logged && has_key(name))?;
+        let by_ranges = |name: &TableName| tables.get(name).is_some_and(|table| !table.is_copied_whole());
+        fits(lines, &families, &|name| self.logged && by_ranges(name))?;
         Ok(families)
     }
 }

@@ -5,8 +5,6 @@
 //! other, from whatever file they are in. Without GTIDs each group is read at its place. It happens before the stream is opened:
 //! the source ends an older connection of the same replica when a newer one comes.
 
-use std::sync::Arc;
-
 use super::Replicator;
 use super::voyage::Chart;
 
@@ -56,7 +54,7 @@ async fn read(
     wanted: &[Prepared],
 ) -> Result<(), Fault> {
     let charter = &replicator.charter;
-    let mut reader = binlog::open(&charter.source, &chart.facts.uuid, charter.server_id, &start, &Arc::default()).await?;
+    let mut reader = binlog::open(&charter.source, &chart.facts.uuid, charter.server_id, &start, &replicator.silences).await?;
     let missing = |assembler: &Assembler| wanted.iter().find(|prepared| !assembler.holds(&prepared.xid)).cloned();
     while let Some(prepared) = missing(assembler) {
         let Some(framed) = reader.next().await? else {

@@ -80,7 +80,8 @@ pub async fn prepare(replicator: &Replicator, epoch: u64) -> Result<Voyage, Faul
     }
     if charter.migrate.stream() && !chart.pending.is_empty() {
         let mut assembler = chart.assembler(replicator, checkpoint.position.clone());
-        fence::pass(&charter.source, charter.server_id, &chart.facts, &checkpoint.position, &mut assembler).await?;
+        let silences = &replicator.silences;
+        fence::pass(&charter.source, charter.server_id, &chart.facts, &checkpoint.position, silences, &mut assembler).await?;
     }
     Ok(Voyage { chart, checkpoint, writer, epoch })
 }

@@ -91,6 +91,11 @@ impl Silences {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The source has nothing to send: no event was on its way.
+    fn forget(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     fn note(&self, file: &str, end: u64) {
         let mut stuck = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let times = stuck.as_ref().filter(|stuck| stuck.file == file && stuck.end == end).map_or(0, |stuck| stuck.times);
@@ -108,7 +113,6 @@ pub struct Reader {
     silences: Arc<Silences>,
     /// Where the last one has gone silent, until this one has passed that place.
     stuck: Option<Stuck>,
-    once: bool,
 }
 
 /// The set as the request has it. Tags (8.3 and newer) are sources of their own there, too.
@@ -166,7 +170,7 @@ pub async fn open(
     };
     let stream = conn.get_binlog_stream(request).await.map_err(|error| diagnose(Side::Source, &error))?;
     let (silences, stuck) = (Arc::clone(silences), silences.look());
-    Ok(Reader { stream, file: String::new(), end, skip, silences, stuck, once })
+    Ok(Reader { stream, file: String::new(), end, skip, silences, stuck })
 }
 
 /// What the client's framing says of a connection that ends inside a packet: of an event that is damaged, it says more.
@@ -209,17 +213,18 @@ impl Reader {
             };
             let event = item.map_err(|error| self.placed(failure(&error)))?;
             let framed = self.frame(&event).map_err(|fault| self.placed(fault))?;
+            if self.stuck.is_some() && matches!(framed.event, Event::Heartbeat) {
+                self.stuck = None;
+                self.silences.forget();
+            }
             if let Some(framed) = self.wanted(framed)? {
                 return Ok(Some(framed));
             }
         }
     }
 
-    /// How long to wait for the next event. A stream that is read once has all the time there is.
+    /// How long to wait for the next event.
     fn patience(&mut self) -> Duration {
-        if self.once {
-            return LONGEST_SILENCE;
-        }
         self.stuck = self.stuck.take().filter(|stuck| stuck.is_ahead_of(&self.file, self.end));
         self.stuck.as_ref().map_or(SILENCE, Stuck::patience)
     }

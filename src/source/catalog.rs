@@ -231,12 +231,14 @@ pub(super) fn is_generated(extra: &str) -> bool {
     extra.contains("VIRTUAL GENERATED") || extra.contains("STORED GENERATED")
 }
 
-/// The kind of a column that means a moment only together with a session's settings.
-pub(super) fn moment(data_type: &str) -> Option<ColumnKind> {
+/// The kind of a column as far as it has to do with dates and times; everything else passes for text.
+pub(super) fn moment(data_type: &str) -> ColumnKind {
     match data_type {
-        "timestamp" => Some(ColumnKind::Timestamp { fraction: 0 }),
-        "time" => Some(ColumnKind::Time { fraction: 0 }),
-        _ => None,
+        "timestamp" => ColumnKind::Timestamp { fraction: 0 },
+        "time" => ColumnKind::Time { fraction: 0 },
+        "date" => ColumnKind::Date,
+        "datetime" => ColumnKind::DateTime { fraction: 0 },
+        _ => ColumnKind::Text,
     }
 }
 

@@ -201,11 +201,11 @@ pub async fn position(facts: &Facts, conn: &mut Conn) -> Result<Position, Fault>
     Ok(Position { gtids: parse_gtids(&gtids)?, file: FilePosition { file, offset } })
 }
 
-/// How long a file of the source's binary log is; `None` when it has no such file any more.
+/// How long a file of the source's binary log is; `None` when it has no such file any more, or could not look (it then says 0).
 pub async fn log_size(conn: &mut Conn, file: &str) -> Result<Option<u64>, Fault> {
     let rows: Vec<Row> = conn.query("SHOW BINARY LOGS").await.map_err(|error| diagnose(Side::Source, &error))?;
     let mut files = rows.into_iter().filter_map(|mut row| Some((row.take::<String, _>(0)?, row.take::<u64, _>(1)?)));
-    Ok(files.find(|(name, _)| name == file).map(|(_, size)| size))
+    Ok(files.find(|(name, size)| name == file && *size > 0).map(|(_, size)| size))
 }
 
 /// The GTIDs whose transactions are visible to every read that begins now.

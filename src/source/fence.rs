@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, IsolationLevel, TxOpts};
 
-use super::binlog::{self, FILE_START, Start};
+use super::binlog::{self, FILE_START, Silences, Start};
 use super::facts::{self, Facts};
 use crate::conn::{Endpoint, Purpose, diagnose};
 use crate::fault::{Code, Fault, Side};
@@ -58,6 +58,7 @@ pub async fn pass(
     server_id: u32,
     facts: &Facts,
     position: &Position,
+    silences: &Arc<Silences>,
     assemble: &mut impl Assemble,
 ) -> Result<(), Fault> {
     let mut conn = super::connect_to(endpoint, Purpose::Rows, &facts.uuid).await?;
@@ -74,7 +75,7 @@ pub async fn pass(
             tokio::time::sleep(POLL).await;
         }
     } else {
-        for (table, key) in last_touches(endpoint, &facts.uuid, server_id, &position.file, assemble).await? {
+        for (table, key) in last_touches(endpoint, &facts.uuid, server_id, &position.file, silences, assemble).await? {
             wait_for_row(&mut conn, &table, &key).await?;
         }
     }
@@ -100,10 +101,11 @@ async fn last_touches(
     uuid: &str,
     server_id: u32,
     upto: &FilePosition,
+    silences: &Arc<Silences>,
     assemble: &mut impl Assemble,
 ) -> Result<Vec<Touch>, Fault> {
     let start = FilePosition { file: upto.file.clone(), offset: FILE_START };
-    let mut reader = binlog::open(endpoint, uuid, server_id, &Start::FileOnce(start), &Arc::default()).await?;
+    let mut reader = binlog::open(endpoint, uuid, server_id, &Start::FileOnce(start), silences).await?;
     let (mut last, mut touches) = (None, Vec::new());
     while let Some(framed) = reader.next().await? {
         let rotated = matches!(&framed.event, Event::Rotate(next) if next.file != upto.file);
@@ -122,16 +124,16 @@ async fn last_touches(
     Ok(touches)
 }
 
-/// Waits until no transaction holds the row, or the place where it was.
+/// Waits until no transaction holds the row, or the place where it was. After a fault the session is still in a transaction, and
+/// [`super::HOLDING`].
 pub async fn wait_for_row(conn: &mut Conn, table: &Table, key: &[u8]) -> Result<(), Fault> {
     let RowKey::Key(row_key) = &table.row_key else { return Ok(()) };
     let place = |error: &mysql_async::Error| diagnose(Side::Source, error).at(&table.name);
-    // A lock that we got in a network that then went silent is not held for hours.
-    super::run(conn, "SET SESSION wait_timeout=5").await?;
+    super::run(conn, super::HOLDING).await?;
     let mut options = TxOpts::new();
     options.with_isolation_level(IsolationLevel::Serializable);
     let mut transaction = conn.start_transaction(options).await.map_err(|error| place(&error))?;
     transaction.query_drop(probe::one_row(table, row_key, key)).await.map_err(|error| place(&error))?;
     transaction.commit().await.map_err(|error| place(&error))?;
-    super::run(conn, "SET SESSION wait_timeout=DEFAULT").await
+    super::run(conn, super::IDLE).await
 }

@@ -9,26 +9,28 @@ use mysql_async::{Conn, Row};
 use super::catalog;
 use crate::conn::diagnose;
 use crate::fault::{Fault, Side};
-use crate::model::table::TableName;
+use crate::model::table::{ColumnKind, TableName};
 use crate::sql::expression::{Operand, bound_to_session};
 use crate::sql::quoted;
 
 #[derive(Debug, Default)]
 struct Found {
     operands: HashMap<String, Operand>,
-    /// What is stored: the name of a column or of an index, and its expression.
-    stored: Vec<(String, String)>,
+    /// What is stored: the name of a column or of an index, the column's kind, and the expression.
+    stored: Vec<(String, Option<ColumnKind>, String)>,
 }
 
 /// For each such table of the schema, what depends on what.
 pub async fn bound(conn: &mut Conn, schema: &str) -> Result<Vec<(TableName, String)>, Fault> {
     let mut tables = columns(conn, schema).await?;
     for (table, index, expression) in expressions(conn, schema).await? {
-        tables.entry(table).or_default().stored.push((format!("the index {index}"), expression));
+        tables.entry(table).or_default().stored.push((format!("the index {index}"), None, expression));
     }
     let mut bound = Vec::new();
     for (table, found) in tables {
-        let what = |(what, expression): &(String, String)| Some((what.clone(), bound_to_session(expression, &found.operands)?));
+        let what = |(what, kind, expression): &(String, Option<ColumnKind>, String)| {
+            Some((what.clone(), bound_to_session(*kind, expression, &found.operands)?))
+        };
         bound.extend(found.stored.iter().find_map(what).map(|(what, why)| (table, format!("{what} depends on {why}"))));
     }
     bound.sort();
@@ -55,15 +57,15 @@ async fn columns(conn: &mut Conn, schema: &str) -> Result<HashMap<TableName, Fou
     let mut tables: HashMap<TableName, Found> = HashMap::new();
     for mut row in rows {
         let mut text = |name: &str| row.take::<Option<String>, _>(name).flatten().unwrap_or_default();
-        let (table, column, kind) = (text("t"), text("c"), text("d").to_ascii_lowercase());
+        let (table, column, kind) = (text("t"), text("c"), catalog::moment(&text("d").to_ascii_lowercase()));
         let (extra, expression) = (text("e").to_ascii_uppercase(), text("g"));
         let found = tables.entry(TableName::new(schema, &table)).or_default();
         if catalog::is_generated(&extra) {
             if extra.contains("STORED") || indexed.contains(&(table, column.clone())) {
-                found.stored.push((format!("the column {column}"), expression.clone()));
+                found.stored.push((format!("the column {column}"), Some(kind), expression.clone()));
             }
-            found.operands.insert(column.to_lowercase(), Operand::Generated(expression));
-        } else if let Some(kind) = catalog::moment(&kind) {
+            found.operands.insert(column.to_lowercase(), Operand::Generated(kind, expression));
+        } else {
             found.operands.insert(column.to_lowercase(), Operand::Column(kind));
         }
     }

@@ -46,6 +46,12 @@ pub async fn connect_to(endpoint: &Endpoint, purpose: Purpose, uuid: &str) -> Re
     Err(Fault::new(Code::ConnectionLost(Side::Source), "the address leads to another server than a moment ago"))
 }
 
+/// For a session that holds a lock: if the network goes silent, the source ends it soon, and with it the lock, instead of waiting for
+/// hours for a client that is gone.
+pub const HOLDING: &str = "SET SESSION wait_timeout=5";
+/// For a session that holds none any more: as every session of ours begins.
+pub const IDLE: &str = "SET SESSION wait_timeout=28800";
+
 /// Runs a statement that returns no rows.
 pub async fn run(conn: &mut Conn, statement: &str) -> Result<(), Fault> {
     conn.query_drop(statement).await.map_err(|error| conn::diagnose(Side::Source, &error))
@@ -53,13 +59,19 @@ pub async fn run(conn: &mut Conn, statement: &str) -> Result<(), Fault> {
 
 /// Whether the account may lock these tables for a moment. A lock that is not granted at once is proof enough of the right.
 pub async fn may_lock(conn: &mut Conn, tables: &[TableName]) -> Result<(), Fault> {
-    run(conn, "SET SESSION lock_wait_timeout=1, wait_timeout=5").await?;
+    run(conn, HOLDING).await?;
+    run(conn, "SET SESSION lock_wait_timeout=1").await?;
+    let mut refused = None;
     for table in tables {
         match run(conn, &format!("LOCK TABLES {} READ", qualified(table))).await {
             Ok(()) => run(conn, "UNLOCK TABLES").await?,
             Err(fault) if fault.code.class() == Some(Class::Other) => {}
-            Err(fault) => return Err(fault),
+            Err(fault) => {
+                refused = Some(fault);
+                break;
+            }
         }
     }
-    run(conn, "SET SESSION wait_timeout=DEFAULT").await
+    run(conn, IDLE).await?;
+    refused.map_or(Ok(()), Err)
 }

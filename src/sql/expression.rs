@@ -11,65 +11,105 @@ use std::collections::HashMap;
 
 use crate::model::table::ColumnKind;
 
-/// What an expression may refer to.
+/// What an expression may refer to, in a column of what kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operand {
     Column(ColumnKind),
-    Generated(String),
+    Generated(ColumnKind, String),
 }
 
 /// Functions whose result depends on the session's time zone or language, or on the server's tables of time zones.
-const FUNCTIONS: [&str; 5] = ["from_unixtime", "convert_tz", "dayname", "monthname", "localtimestamp"];
+const FUNCTIONS: [&str; 4] = ["from_unixtime(", "convert_tz(", "dayname(", "monthname("];
 /// What DATE_FORMAT writes in a language.
-const NAMES: [&str; 4] = ["%m", "%w", "%a", "%b"];
-/// Where a TIME becomes a moment of the present day.
-const DATES: [&str; 3] = ["as date", "timestamp(", "date("];
+const NAMES: [&str; 4] = ["%M", "%W", "%a", "%b"];
+/// What takes a TIME for a moment of the present day when it stands before it.
+const DATES: [&str; 16] = [
+    "date(",
+    "year(",
+    "month(",
+    "dayofmonth(",
+    "day(",
+    "to_days(",
+    "to_seconds(",
+    "dayofweek(",
+    "weekday(",
+    "dayofyear(",
+    "quarter(",
+    "week(",
+    "yearweek(",
+    "datediff(",
+    "last_day(",
+    "timestamp(",
+];
 
 /// How many generated columns may refer to each other in a chain.
 const DEPTH: usize = 64;
 
-/// What the value depends on besides the row, in words; `columns` are by their names in lower case.
-pub fn bound_to_session(expression: &str, columns: &HashMap<String, Operand>) -> Option<String> {
-    bound(expression, columns, DEPTH)
+/// What the value depends on besides the row, in words; `columns` are by their names in lower case. `kind` is that of the column that
+/// holds the value, where one does.
+pub fn bound_to_session(kind: Option<ColumnKind>, expression: &str, columns: &HashMap<String, Operand>) -> Option<String> {
+    bound(kind, expression, columns, DEPTH)
 }
 
-fn bound(expression: &str, columns: &HashMap<String, Operand>, depth: usize) -> Option<String> {
+fn bound(kind: Option<ColumnKind>, expression: &str, columns: &HashMap<String, Operand>, depth: usize) -> Option<String> {
     if depth == 0 {
         return Some("too many other generated columns".to_owned());
     }
-    let lower = expression.to_lowercase();
-    if let Some(function) = FUNCTIONS.iter().find(|name| lower.contains(&format!("{name}("))) {
-        return Some(format!("the session's settings, by {}()", function.to_uppercase()));
+    if let Some(ColumnKind::Timestamp { .. }) = kind {
+        return Some("the session's time zone: it is a TIMESTAMP".to_owned());
     }
-    // Case tells %M, a name, from %m, a number; %w is a number.
-    let names = NAMES.iter().any(|name| match *name {
-        "%m" | "%w" => expression.contains(&name.to_uppercase()),
-        name => expression.contains(name),
-    });
-    if names && lower.contains("date_format(") {
+    let lower = expression.to_lowercase();
+    if let Some(function) = FUNCTIONS.iter().find(|name| lower.contains(**name)) {
+        return Some(format!("the session's settings, by {})", function.to_uppercase()));
+    }
+    // Case tells %M, a name, from %m, a number.
+    if lower.contains("date_format(") && NAMES.iter().any(|name| expression.contains(name)) {
         return Some("the session's language, by DATE_FORMAT()".to_owned());
     }
-    names_in(&lower).find_map(|name| match columns.get(&name)? {
-        Operand::Column(ColumnKind::Timestamp { .. }) => Some(format!("the session's time zone, by the TIMESTAMP {name}")),
-        Operand::Column(ColumnKind::Time { .. }) if DATES.iter().any(|sign| lower.contains(sign)) => {
-            Some(format!("the day on which it is written, by the TIME {name}"))
+    let dated = matches!(kind, Some(ColumnKind::Date | ColumnKind::DateTime { .. }));
+    mentions(&lower).into_iter().find_map(|mention| match columns.get(&mention.name)? {
+        Operand::Column(ColumnKind::Timestamp { .. }) if !mention.is_null_test => {
+            Some(format!("the session's time zone, by the TIMESTAMP {}", mention.name))
+        }
+        Operand::Column(ColumnKind::Time { .. }) if dated || mention.as_date => {
+            Some(format!("the day on which it is written, by the TIME {}", mention.name))
         }
         Operand::Column(_) => None,
-        Operand::Generated(other) => bound(other, columns, depth - 1),
+        Operand::Generated(kind, other) => bound(Some(*kind), other, columns, depth - 1),
     })
 }
 
-/// The quoted names in an expression.
-fn names_in(expression: &str) -> impl Iterator<Item = String> {
-    // A backtick inside a name is doubled: the pieces between are then put together again.
+/// A column in an expression.
+struct Mention {
+    name: String,
+    /// Nothing is asked of it but whether it is NULL.
+    is_null_test: bool,
+    /// It is taken for a date.
+    as_date: bool,
+}
+
+fn mentions(expression: &str) -> Vec<Mention> {
+    // A backtick inside a name is doubled: it is no end of it.
     let marked = expression.replace("``", "\0");
-    let pieces: Vec<String> = marked.split('`').skip(1).step_by(2).map(|piece| piece.replace('\0', "`")).collect();
-    pieces.into_iter()
+    let pieces: Vec<&str> = marked.split('`').collect();
+    let mut mentions = Vec::new();
+    for group in pieces.windows(3).step_by(2) {
+        let [before, name, after] = group else { continue };
+        let next = after.trim_start();
+        mentions.push(Mention {
+            name: name.replace('\0', "`"),
+            is_null_test: next.starts_with("is null") || next.starts_with("is not null") || before.ends_with("isnull("),
+            as_date: next.starts_with("as date") || DATES.iter().any(|function| before.ends_with(function)),
+        });
+    }
+    mentions
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const INTEGER: ColumnKind = ColumnKind::Integer { unsigned: false };
 
     #[test]
     fn what_depends_on_the_session_is_told_from_what_does_not() {
@@ -77,9 +117,10 @@ mod tests {
             ("ts".to_owned(), Operand::Column(ColumnKind::Timestamp { fraction: 0 })),
             ("at".to_owned(), Operand::Column(ColumnKind::DateTime { fraction: 0 })),
             ("t".to_owned(), Operand::Column(ColumnKind::Time { fraction: 0 })),
-            ("o`dd".to_owned(), Operand::Generated("year(`ts`)".to_owned())),
-            ("fine".to_owned(), Operand::Generated("year(`at`)".to_owned())),
-            ("self".to_owned(), Operand::Generated("`self`".to_owned())),
+            ("o`dd".to_owned(), Operand::Generated(INTEGER, "year(`ts`)".to_owned())),
+            ("fine".to_owned(), Operand::Generated(INTEGER, "year(`at`)".to_owned())),
+            ("stamp".to_owned(), Operand::Generated(ColumnKind::Timestamp { fraction: 0 }, "`at`".to_owned())),
+            ("self".to_owned(), Operand::Generated(INTEGER, "`self`".to_owned())),
         ]);
         for expression in [
             "cast(`ts` as date)",
@@ -89,19 +130,28 @@ mod tests {
             "date_format(`at`,_utf8mb4\\'%M %Y\\')",
             "(`o``dd` + 1)",
             "cast(`t` as datetime)",
+            "(to_days(`t`) + 1)",
             "`self`",
+            "hour(`stamp`)",
+            "if((`ts` is null),0,hour(`ts`))",
         ] {
-            assert!(bound_to_session(expression, &columns).is_some(), "{expression}");
+            assert!(bound_to_session(None, expression, &columns).is_some(), "{expression}");
         }
         for expression in [
             "cast(`at` as date)",
             "date_format(`at`,_utf8mb4\\'%Y-%m-%d %w\\')",
             "(`a` + `b`)",
             "hour(`t`)",
+            "timestamp(`at`,`t`)",
+            "(case when (`ts` is null) then 1 end)",
+            "if((`ts` is not null),NULL,isnull(`ts`))",
             "`fine`",
             "json_extract(`j`,_utf8mb4\\'$.ts\\')",
         ] {
-            assert_eq!(bound_to_session(expression, &columns), None, "{expression}");
+            assert_eq!(bound_to_session(None, expression, &columns), None, "{expression}");
         }
+        let date = Some(ColumnKind::Date);
+        assert!(bound_to_session(date, "`t`", &columns).is_some() && bound_to_session(Some(INTEGER), "`t`", &columns).is_none());
+        assert!(bound_to_session(Some(ColumnKind::Timestamp { fraction: 0 }), "`at`", &columns).is_some());
     }
 }

@@ -65,11 +65,12 @@ pub const CREATE: [&str; 6] = [
        `identity` VARBINARY(1024) NOT NULL COMMENT 'its key as SQL has it; without a key, the beginning of the row',
        `found` VARCHAR(16) NOT NULL COMMENT 'missing or unexpected: the source had, or had no, such row',
        `copies` BIGINT UNSIGNED NOT NULL COMMENT 'more than one only without a key',
-       `done` VARCHAR(16) NOT NULL COMMENT 'repaired or recorded; recorded: it is still so',
+       `done` VARCHAR(16) NOT NULL COMMENT 'repaired, or recorded: then it differs until somebody, or a later change, sees to it',
+       `times` BIGINT UNSIGNED NOT NULL DEFAULT 1,
        `file` VARCHAR(255) NOT NULL COMMENT 'where the batch begins that met it',
        `position` BIGINT UNSIGNED NOT NULL,
        `noted_at` TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
-       KEY `by_task` (`task`, `done`)
+       UNIQUE KEY `once` (`task`, `table_name`, `identity`)
      ) ENGINE=InnoDB",
 ];
 
@@ -227,13 +228,14 @@ pub struct DriftLine<'a> {
     pub row: &'a [u8],
     pub found: &'static str,
     pub copies: u64,
+    pub done: &'static str,
 }
 
 /// What the column takes.
 const ROW_BYTES: usize = 1024;
 
 /// `lines` must not be empty; `before` is the checkpoint behind which the batch begins.
-pub fn note_drift(task: &str, before: &Checkpoint, lines: &[DriftLine<'_>], done: &str) -> Vec<u8> {
+pub fn note_drift(task: &str, before: &Checkpoint, lines: &[DriftLine<'_>]) -> Vec<u8> {
     let mut out =
         b"INSERT INTO `polarferry`.`drift` (`task`,`table_name`,`identity`,`found`,`copies`,`done`,`file`,`position`) VALUES "
             .to_vec();
@@ -242,9 +244,14 @@ pub fn note_drift(task: &str, before: &Checkpoint, lines: &[DriftLine<'_>], done
         out.extend_from_slice(head.as_bytes());
         super::literal::write_quoted(&mut out, line.row.get(..ROW_BYTES).unwrap_or(line.row));
         let file = &before.position.file;
-        let tail = format!(",{},{},{},{},{})", quoted(line.found), line.copies, quoted(done), quoted(&file.file), file.offset);
+        let tail =
+            format!(",{},{},{},{},{})", quoted(line.found), line.copies, quoted(line.done), quoted(&file.file), file.offset);
         out.extend_from_slice(tail.as_bytes());
     }
+    out.extend_from_slice(
+        b" ON DUPLICATE KEY UPDATE `found`=VALUES(`found`),`copies`=VALUES(`copies`),`done`=VALUES(`done`),`file`=VALUES(`file`),\
+          `position`=VALUES(`position`),`times`=`times`+1,`noted_at`=CURRENT_TIMESTAMP(6)",
+    );
     out
 }
 

@@ -17,14 +17,21 @@ use crate::sql::keyless::Removal;
 use crate::sql::state as sql;
 
 const MARK: &str = "SAVEPOINT `part`";
-const UNDO: &str = "ROLLBACK TO SAVEPOINT `part`";
+/// A failure may have come while a family's keys were to act.
+const UNDO: &str = "ROLLBACK TO SAVEPOINT `part`; SET foreign_key_checks=0";
 
 /// Those of the keys that stand in the table, or (when they are to stand) do not: halves the list until it is known, since the server's
-/// collations, not we, compare.
-pub(crate) async fn odd(conn: &mut Conn, shapes: &Shapes, keys: &[&[u8]], stand: bool) -> Result<Vec<KeyBytes>, Fault> {
+/// collations, not we, compare; or until more than `most` are found.
+pub(crate) async fn odd(
+    conn: &mut Conn,
+    shapes: &Shapes,
+    keys: &[&[u8]],
+    stand: bool,
+    most: usize,
+) -> Result<Vec<KeyBytes>, Fault> {
     let mut odd = Vec::new();
     let mut open: Vec<&[&[u8]]> = keys.chunks(KEYS_PER_STATEMENT).collect();
-    while let Some(keys) = open.pop() {
+    while let Some(keys) = open.pop().filter(|_| odd.len() <= most) {
         let query = dml::count_keys(shapes, keys);
         let count: Option<u64> = conn.query_first(query).await.map_err(|error| diagnose(&error).at(shapes.shown()))?;
         if count == Some(if stand { keys.len() as u64 } else { 0 }) {
@@ -60,8 +67,8 @@ impl Writer {
     }
 
     /// See [`odd`].
-    pub async fn odd(&mut self, shapes: &Shapes, keys: &[&[u8]], stand: bool) -> Result<Vec<KeyBytes>, Fault> {
-        odd(self.conn(), shapes, keys, stand).await
+    pub async fn odd(&mut self, shapes: &Shapes, keys: &[&[u8]], stand: bool, most: usize) -> Result<Vec<KeyBytes>, Fault> {
+        odd(self.conn(), shapes, keys, stand, most).await
     }
 
     /// How many copies of each of its rows stand, by digest.
@@ -75,9 +82,11 @@ impl Writer {
         Ok(count.unwrap_or(0))
     }
 
-    /// Notes rows that were not as they should be. Not cancel-safe.
-    pub async fn note_drift(&mut self, lines: &[sql::DriftLine<'_>], done: &str) -> Result<(), Fault> {
-        let note = sql::note_drift(self.task(), self.checkpoint(), lines, done);
-        run(self.conn(), note).await
+    /// Notes rows that were not as they should be; returns how many are recorded as different now. Not cancel-safe.
+    pub async fn note_drift(&mut self, lines: &[sql::DriftLine<'_>]) -> Result<u64, Fault> {
+        let note = sql::note_drift(self.task(), self.checkpoint(), lines);
+        run(self.conn(), note).await?;
+        let count = sql::count_drift(self.task());
+        self.count(count.as_bytes()).await
     }
 }

@@ -93,7 +93,7 @@ impl Ledger<'_> {
 
     /// Which of the keys are not in the table.
     pub async fn absent(&mut self, shapes: &Shapes, keys: &[&[u8]]) -> Result<Vec<KeyBytes>, Fault> {
-        odd(self.conn, shapes, keys, true).await
+        odd(self.conn, shapes, keys, true, usize::MAX).await
     }
 
     async fn hold(&mut self) -> Result<(), Fault> {

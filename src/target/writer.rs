@@ -102,8 +102,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Executes one part of a batch; with `end`, moves the checkpoint and commits. After an error the writer is of no further use:
-    /// dropping it ends the session, and the server rolls back. Not cancel-safe.
+    /// Executes one part of a batch; with `end`, moves the checkpoint and commits. After an error the part may be undone
+    /// (`anomalies`); otherwise the writer is of no further use: dropping it ends the session, and the server rolls back. Not cancel-safe.
     pub async fn write(
         &mut self,
         removals: &[Removal],

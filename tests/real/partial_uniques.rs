@@ -9,7 +9,7 @@ use super::rows::assert_equal;
 use super::scale;
 use super::writers::Writers;
 use crate::ferry::Ferry;
-use crate::lab::Version;
+use crate::lab::{Options, Version};
 
 const ROWS: u32 = 300;
 
@@ -109,6 +109,25 @@ on_routes! { parts_that_are_unique_move_freely_between_rows,
     mysql_97: Route::V97,
     mysql_80: Route::V80,
     mysql_57_to_80_without_gtid: Route::V57_TO_V80.without_gtid()
+}
+
+/// Where the source logs what foreign keys do, a table that was copied whole was still not copied for their sake.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_logs_cascades_is_no_obstacle_after_a_restart() {
+    let options = Options { native_foreign_keys: false, ..Route::V97.source_options() };
+    let pair = Pair::start_with(Route::V97, options, true).await;
+    pair.source.exec(SCHEMA).await;
+    pair.source.exec(fill(false)).await;
+    let mut ferry = Ferry::start(&pair.task(&["shop.*"]));
+    for _ in 0..2 {
+        ferry.wait_streaming().await;
+        pair.source.exec("UPDATE shop.names SET body = CONCAT(body, '!')").await;
+        ferry.wait_applied(&pair.source).await;
+        ferry.restart();
+    }
+    ferry.wait_streaming().await;
+    assert_equal(&pair, "shop", &["names", "initials"]).await;
+    assert_eq!(ferry.terminate().await.0, 0);
 }
 
 /// A target whose index sees more of a column than the source's refuses rows, and one that sees less would, too.
