@@ -5,9 +5,9 @@
 //! left alone when it fits. Afterwards both catalogs are read and compared: columns, types, collations, keys. From here on the target's
 //! catalog is what the stream's rows must fit.
 //!
-//! A parent of foreign keys is created before its children: where it comes later, 8.0.15 takes the keys and never acts on them (a CASCADE
-//! then deletes nothing, and says nothing) until the child is built anew. In a circle one child must come first; it is built anew while
-//! it is empty.
+//! *Foreign keys.* Tables are created in whatever order, as a dump's are: with `foreign_key_checks=0`. 8.0.15 then takes a key to a table
+//! that comes later, and never acts on it: a CASCADE deletes nothing, and nobody says so. It does act when the child was built after its
+//! parent; so every child is built anew once all tables are there, while they are still empty ([`join`]).
 //!
 //! Every step may be repeated: a crash in the middle leaves tables that the next start finds fitting and empty. The session of a
 //! daemon that was killed may even be creating one still, which is not in the catalog yet: so each is created if it is absent, and
@@ -17,12 +17,11 @@
 
 pub mod translate;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::conn::{Endpoint, Purpose};
 use crate::fault::{Code, Fault, Side};
-use crate::model::family::ForeignKey;
 use crate::model::table::{Table, TableName};
 use crate::source::{self, catalog};
 use crate::sql::{Ident, qualified};
@@ -33,13 +32,11 @@ pub async fn create(from: &Endpoint, to: &Endpoint, names: &[TableName]) -> Resu
     let mut source = source::connect(from, Purpose::Catalog).await?;
     let mut target = target::connect(to, Purpose::Catalog).await?;
     let defaults = catalog::default_collations(&mut source).await?;
-    let keys = catalog::foreign_keys(Side::Source, &mut source).await?;
     let schemas: BTreeSet<&str> = names.iter().map(|name| name.schema.as_str()).collect();
-    let mut there = HashSet::new();
     for schema in schemas {
-        let found = catalog::describe(Side::Target, &mut target, schema).await?;
+        let there = catalog::describe(Side::Target, &mut target, schema).await?;
         let (charset, collation) = catalog::schema_defaults(&mut source, schema).await?;
-        if found.is_empty() {
+        if there.is_empty() {
             let statement = format!(
                 "CREATE DATABASE IF NOT EXISTS {} DEFAULT CHARACTER SET {} COLLATE {}",
                 Ident(schema),
@@ -48,55 +45,30 @@ pub async fn create(from: &Endpoint, to: &Endpoint, names: &[TableName]) -> Resu
             );
             target::run(&mut target, statement).await.map_err(|fault| fault.at(format!("creating database {schema}")))?;
         }
-        there.extend(found.into_keys());
-    }
-    for name in parents_first(names, &keys) {
-        if there.contains(name) {
-            continue;
+        for name in names.iter().filter(|name| name.schema == schema && !there.contains_key(*name)) {
+            let definition = catalog::definition(Side::Source, &mut source, name).await?;
+            target::run(&mut target, format!("USE {}", Ident(schema))).await?;
+            let statement = translate::if_absent(&translate::spell_collations(&definition, &defaults));
+            target::run(&mut target, statement).await.map_err(|fault| {
+                // What else the server says here is about the definition, and definitions carry no rows.
+                let known = fault.code.class().is_some() || matches!(fault.code, Code::PrivilegeMissing(_));
+                let code = if known { fault.code } else { Code::DefinitionRefused };
+                Fault::new(code, fault.detail).at(format!("creating table {name}"))
+            })?;
         }
-        let definition = catalog::definition(Side::Source, &mut source, name).await?;
-        target::run(&mut target, format!("USE {}", Ident(&name.schema))).await?;
-        let statement = translate::if_absent(&translate::spell_collations(&definition, &defaults));
-        target::run(&mut target, statement).await.map_err(|fault| {
-            // What else the server says here is about the definition, and definitions carry no rows.
-            let known = fault.code.class().is_some() || matches!(fault.code, Code::PrivilegeMissing(_));
-            let code = if known { fault.code } else { Code::DefinitionRefused };
-            Fault::new(code, fault.detail).at(format!("creating table {name}"))
-        })?;
-        for child in keys
-            .iter()
-            .filter(|key| key.parent == *name && there.contains(&key.child) && names.contains(&key.child))
-            .map(|key| &key.child)
-        {
-            let again = format!("ALTER TABLE {} FORCE", qualified(child));
-            target::run(&mut target, again).await.map_err(|fault| fault.at(format!("building {child} anew")))?;
-        }
-        there.insert(name.clone());
     }
     Ok(())
 }
 
-/// The tables in an order in which each comes after those that its foreign keys refer to, as far as there is one.
-fn parents_first<'n>(names: &'n [TableName], keys: &[ForeignKey]) -> Vec<&'n TableName> {
-    let mut parents: HashMap<&TableName, HashSet<&TableName>> = HashMap::new();
-    for key in keys.iter().filter(|key| key.parent != key.child) {
-        parents.entry(&key.child).or_default().insert(&key.parent);
+/// Sees to it that the target's foreign keys act: of `names`, which are all there, and empty.
+pub async fn join(target: &mut target::Conn, names: &[TableName]) -> Result<(), Fault> {
+    let keys = catalog::foreign_keys(Side::Target, target).await?;
+    let children: BTreeSet<&TableName> = keys.iter().filter(|key| key.parent != key.child).map(|key| &key.child).collect();
+    for child in children.into_iter().filter(|child| names.contains(child)) {
+        let anew = format!("ALTER TABLE {} FORCE", qualified(child));
+        target::run(target, anew).await.map_err(|fault| fault.at(format!("building the empty table {child} anew")))?;
     }
-    let mut open: Vec<&TableName> = names.iter().collect();
-    let mut ordered = Vec::with_capacity(names.len());
-    while !open.is_empty() {
-        let waiting: HashSet<&TableName> = open.iter().copied().collect();
-        let waits =
-            |name: &TableName| parents.get(name).is_some_and(|parents| parents.iter().any(|parent| waiting.contains(parent)));
-        let (later, mut now): (Vec<&TableName>, Vec<&TableName>) = open.into_iter().partition(|name| waits(name));
-        open = later;
-        if now.is_empty() {
-            // A circle.
-            now.push(open.remove(0));
-        }
-        ordered.extend(now);
-    }
-    ordered
+    Ok(())
 }
 
 /// The descriptions of `names` on one end.
@@ -133,23 +105,4 @@ pub fn compare(source: &HashMap<TableName, Arc<Table>>, target: &HashMap<TableNa
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::family::Action::Cascade;
-    use crate::model::family::tests::key;
-
-    #[test]
-    fn parents_come_before_their_children_and_a_circle_begins_somewhere() {
-        let names: Vec<TableName> = ["a", "b", "c", "d", "e"].map(|table| TableName::new("shop", table)).to_vec();
-        let order = |keys: &[(&str, &str)]| -> String {
-            let keys: Vec<ForeignKey> = keys.iter().map(|(child, parent)| key(child, parent, Cascade, Cascade)).collect();
-            parents_first(&names, &keys).into_iter().map(|name| name.table.as_str()).collect()
-        };
-        assert_eq!(order(&[]), "abcde");
-        assert_eq!(order(&[("a", "c"), ("c", "e"), ("b", "b"), ("d", "not selected")]), "bdeca");
-        assert_eq!(order(&[("a", "b"), ("b", "a"), ("c", "a"), ("d", "d")]), "deabc");
-    }
 }

@@ -398,20 +398,21 @@ async fn a_target_that_carries_keys_out_above_its_engine_is_refused() {
     assert_refused(&pair, &pair.task(&["shop.*"]), DATA, &["target.foreign_keys", "innodb_native_foreign_keys"]).await;
 }
 
-/// By name, children come before their parents here, and two tables are each other's.
-async fn keys_act_whatever_the_tables_are_called(route: Route) {
+/// By name, children come before their parents here, and two tables are each other's. `there`: a dump of the definitions is there already.
+async fn assert_keys_act(route: Route, there: bool) {
     let pair = Pair::start_with_locks(route).await;
-    pair.source
-        .exec(
-            "CREATE DATABASE shop; USE shop; CREATE TABLE z (id INT PRIMARY KEY); \
-             CREATE TABLE a (id INT PRIMARY KEY, z INT, CONSTRAINT az FOREIGN KEY (z) REFERENCES z (id) ON DELETE CASCADE); \
-             CREATE TABLE m (id INT PRIMARY KEY, n INT); \
-             CREATE TABLE n (id INT PRIMARY KEY, m INT, CONSTRAINT nm FOREIGN KEY (m) REFERENCES m (id) ON DELETE CASCADE); \
-             ALTER TABLE m ADD CONSTRAINT mn FOREIGN KEY (n) REFERENCES n (id) ON DELETE CASCADE; \
-             INSERT INTO z VALUES (1), (2); INSERT INTO a VALUES (1, 1), (2, 2); \
-             INSERT INTO m VALUES (1, NULL), (2, NULL); INSERT INTO n VALUES (1, 1), (2, 2); INSERT INTO m VALUES (3, 1), (4, 2)",
-        )
-        .await;
+    let schema = "CREATE DATABASE shop; USE shop; SET foreign_key_checks = 0; \
+        CREATE TABLE a (id INT PRIMARY KEY, z INT, KEY az (z), CONSTRAINT az FOREIGN KEY (z) REFERENCES z (id) ON DELETE CASCADE); \
+        CREATE TABLE m (id INT PRIMARY KEY, n INT, KEY mn (n), CONSTRAINT mn FOREIGN KEY (n) REFERENCES n (id) ON DELETE CASCADE); \
+        CREATE TABLE n (id INT PRIMARY KEY, m INT, KEY nm (m), CONSTRAINT nm FOREIGN KEY (m) REFERENCES m (id) ON DELETE CASCADE); \
+        CREATE TABLE z (id INT PRIMARY KEY)";
+    let anew = "ALTER TABLE a FORCE; ALTER TABLE m FORCE; ALTER TABLE n FORCE";
+    let rows = "INSERT INTO z VALUES (1), (2); INSERT INTO a VALUES (1, 1), (2, 2); INSERT INTO m VALUES (1, NULL), (2, NULL); \
+        INSERT INTO n VALUES (1, 1), (2, 2); INSERT INTO m VALUES (3, 1), (4, 2)";
+    pair.source.exec(format!("{schema}; {anew}; SET foreign_key_checks = 1; {rows}")).await;
+    if there {
+        pair.target.exec(schema).await;
+    }
     let mut ferry = Ferry::start(&pair.task(&["shop.*"]));
     ferry.wait_streaming().await;
     pair.source.exec("DELETE FROM shop.z WHERE id = 1; DELETE FROM shop.m WHERE id = 1").await;
@@ -425,8 +426,19 @@ async fn keys_act_whatever_the_tables_are_called(route: Route) {
     ferry.assert_clean_log();
 }
 
+async fn keys_act_whatever_the_tables_are_called(route: Route) {
+    assert_keys_act(route, false).await;
+}
+
+async fn keys_of_tables_that_are_there_act(route: Route) {
+    assert_keys_act(route, true).await;
+}
+
 on_routes! { keys_act_whatever_the_tables_are_called,
     mysql_97: Route::V97,
-    mysql_80: Route::V80,
     mysql_57_to_80_without_gtid: Route::V57_TO_V80.without_gtid()
+}
+
+on_routes! { keys_of_tables_that_are_there_act,
+    mysql_80: Route::V80
 }
