@@ -7,8 +7,9 @@
 //!   missing row is inserted as the last event left it, one that should not be there is deleted first.
 //! * [`OnDrift::Record`]: the row is left as it is on the target, and stays different until somebody, or a later change, sees to it.
 //!
-//! Of a table without a key the events do not tell how many equal rows the source has left: fewer than are to go is recorded, and
-//! not repaired. A row that the source has deleted, and that is missing, is as it should be, and only noted.
+//! Of a table without a key the events do not tell how many equal rows the source has left: fewer than are to go may be recorded, and
+//! stop the task where they would have to be repaired. A row that the source has deleted, and that is missing, needs nothing: it is noted
+//! as `equal`.
 //!
 //! Either way each row is noted in `polarferry.drift` in the transaction that passes it, so it is noted exactly once. What is written
 //! then is held to its counts as always: [`adjust`] makes a run out of which the odd rows are taken, or in which they stand as they
@@ -31,30 +32,47 @@ pub struct Anomaly {
     pub row: KeyBytes,
     pub kind: Kind,
     pub copies: u64,
-    /// The target's row is not, or may not be, as the source's is now.
-    pub differs: bool,
+    pub outcome: Outcome,
+}
+
+/// What became of such a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The source has deleted it, too.
+    Equal,
+    Repaired,
+    /// It is not, or may not be, as the source's is now.
+    Recorded,
 }
 
 impl Anomaly {
     /// Of a row with a key, found before what follows from the policy was done.
     pub fn of_slot(table: Arc<str>, slot: &Slot, kind: Kind, policy: OnDrift) -> Self {
-        let differs = policy != OnDrift::Repair && slot.after.is_some();
-        Self { table, row: slot.key.clone(), kind, copies: 1, differs }
+        let outcome = match (&slot.after, policy) {
+            (None, _) => Outcome::Equal,
+            (Some(_), OnDrift::Repair) => Outcome::Repaired,
+            (Some(_), OnDrift::Stop | OnDrift::Record) => Outcome::Recorded,
+        };
+        Self { table, row: slot.key.clone(), kind, copies: 1, outcome }
     }
 
     pub fn line(&self) -> DriftLine<'_> {
-        let done = if self.differs { "recorded" } else { "repaired" };
+        let done = match self.outcome {
+            Outcome::Equal => "equal",
+            Outcome::Repaired => "repaired",
+            Outcome::Recorded => "recorded",
+        };
         DriftLine { table: &self.table, row: &self.row, found: self.kind.as_str(), copies: self.copies, done }
     }
 }
 
 /// Rows in a run's way, by key.
-pub type Odd = HashMap<KeyBytes, Kind>;
+pub type InTheWay = HashMap<KeyBytes, Kind>;
 
 /// Makes a keyed run fit what was found. Returns the keys of the rows that must go before it.
-pub fn adjust(slots: &mut Vec<Slot>, odd: &Odd, policy: OnDrift) -> Vec<KeyBytes> {
+pub fn adjust(slots: &mut Vec<Slot>, found: &InTheWay, policy: OnDrift) -> Vec<KeyBytes> {
     let mut gone = Vec::new();
-    slots.retain_mut(|slot| match (odd.get(&slot.key), policy) {
+    slots.retain_mut(|slot| match (found.get(&slot.key), policy) {
         (None, _) => true,
         (Some(_), OnDrift::Stop | OnDrift::Record) => false,
         (Some(Kind::Missing), OnDrift::Repair) => {
@@ -91,13 +109,13 @@ mod tests {
 
     #[test]
     fn repaired_rows_stand_as_they_were_found_and_recorded_ones_are_left_alone() {
-        let odd: Odd = [(Box::from(*b"1"), Kind::Missing), (Box::from(*b"2"), Kind::Unexpected)].into();
+        let found: InTheWay = [(Box::from(*b"1"), Kind::Missing), (Box::from(*b"2"), Kind::Unexpected)].into();
         let run = || vec![slot(b"1", true), slot(b"2", false), slot(b"3", true)];
         let mut repaired = run();
-        assert_eq!(adjust(&mut repaired, &odd, OnDrift::Repair), [Box::from(*b"2")]);
+        assert_eq!(adjust(&mut repaired, &found, OnDrift::Repair), [Box::from(*b"2")]);
         assert_eq!(repaired.iter().map(|slot| slot.before.is_some()).collect::<Vec<_>>(), [false, false, true]);
         let mut recorded = run();
-        assert_eq!(adjust(&mut recorded, &odd, OnDrift::Record), Vec::<KeyBytes>::new());
+        assert_eq!(adjust(&mut recorded, &found, OnDrift::Record), Vec::<KeyBytes>::new());
         assert_eq!(recorded.iter().map(|slot| &*slot.key).collect::<Vec<_>>(), [b"3"]);
     }
 

@@ -16,7 +16,7 @@
 
 use std::sync::Arc;
 
-use super::drift::{self, Anomaly, Odd};
+use super::drift::{self, Anomaly, InTheWay, Outcome};
 use super::merge::{Mode, Net, Slot, TableRun};
 use super::{Counts, Output, render};
 use crate::fault::{Code, Fault};
@@ -33,8 +33,9 @@ const MOST: usize = 1_000;
 #[derive(Debug)]
 pub struct Kept {
     pub policy: OnDrift,
-    /// So many outputs, at the front, are those of families.
+    /// So many outputs, at the front, are those of families, and write so many rows.
     pub families: usize,
+    pub by_families: Counts,
     pub runs: Vec<(Arc<Shapes>, TableRun)>,
 }
 
@@ -43,20 +44,29 @@ pub fn may_be_drift(fault: &Fault) -> bool {
     matches!(fault.code, Code::Drift | Code::DataRefused)
 }
 
-/// Undoes the part that failed with `fault` and finds out why. Returns what takes the place of its outputs behind those of the families,
-/// and what is to be noted. Not cancel-safe.
-pub async fn mend(writer: &mut Writer, kept: &mut Kept, fault: Fault) -> Result<(Output, Vec<Anomaly>), Fault> {
+/// What takes the place of a part's outputs behind those of the families.
+#[derive(Debug)]
+pub struct Mended {
+    pub output: Output,
+    /// The whole part's rows.
+    pub counts: Counts,
+    /// To be noted.
+    pub anomalies: Vec<Anomaly>,
+}
+
+/// Undoes the part that failed with `fault` and finds out why. Not cancel-safe.
+pub async fn mend(writer: &mut Writer, kept: &mut Kept, fault: Fault) -> Result<Mended, Fault> {
     writer.undo().await?;
-    let (mut out, mut odd_rows, mut counts) = (Output::default(), Vec::new(), Counts::default());
+    let (mut output, mut anomalies, mut counts) = (Output::default(), Vec::new(), kept.by_families);
     for (shapes, run) in &mut kept.runs {
         let unreadable = |error: RowError| Fault::new(Code::Internal, format!("a row was written before: {error}"));
         let mut gone = Vec::new();
         match run {
             TableRun::Keyed { mode: Mode::Strict, slots, by_key, .. } => {
-                let odd = look(writer, shapes, slots).await?;
-                let found = slots.iter().filter_map(|slot| Some((slot, odd.get(&slot.key)?)));
-                odd_rows.extend(found.map(|(slot, kind)| Anomaly::of_slot(shapes.shown(), slot, *kind, kept.policy)));
-                gone = drift::adjust(slots, &odd, kept.policy);
+                let found = look(writer, shapes, slots).await?;
+                let odd = slots.iter().filter_map(|slot| Some((slot, found.get(&slot.key)?)));
+                anomalies.extend(odd.map(|(slot, kind)| Anomaly::of_slot(shapes.shown(), slot, *kind, kept.policy)));
+                gone = drift::adjust(slots, &found, kept.policy);
                 // Of no more use: the numbers in it are those of before.
                 by_key.clear();
             }
@@ -70,26 +80,26 @@ pub async fn mend(writer: &mut Writer, kept: &mut Kept, fault: Fault) -> Result<
                     );
                     return Err(Fault { detail, ..fault });
                 }
-                odd_rows.extend(short);
+                anomalies.extend(short);
             }
         }
         let gone = gone.iter().map(|key| &**key);
-        dml::deletes(&shapes.delete, gone, true, STATEMENT_BYTES, &mut out.statements);
-        render::render(run, shapes, &mut out, &mut counts).map_err(unreadable)?;
-        if odd_rows.len() > MOST {
+        dml::deletes(&shapes.delete, gone, true, STATEMENT_BYTES, &mut output.statements);
+        render::render(run, shapes, &mut output, &mut counts).map_err(unreadable)?;
+        if anomalies.len() > MOST {
             let detail = format!("{}; more than {MOST} rows of one batch are not what they should be", fault.detail);
             return Err(Fault { detail, ..fault });
         }
     }
-    if odd_rows.is_empty() {
+    if anomalies.is_empty() {
         return Err(fault);
     }
     writer.undo().await?;
-    Ok((out, odd_rows))
+    Ok(Mended { output, counts, anomalies })
 }
 
 /// The rows of a keyed run that are not there, or are.
-async fn look(writer: &mut Writer, shapes: &Shapes, slots: &[Slot]) -> Result<Odd, Fault> {
+async fn look(writer: &mut Writer, shapes: &Shapes, slots: &[Slot]) -> Result<InTheWay, Fault> {
     let keys = |stands: bool| {
         let meant = slots.iter().filter(|slot| slot.before.is_some() == stands && (stands || slot.after.is_some()));
         meant.map(|slot| &*slot.key).collect::<Vec<&[u8]>>()
@@ -136,7 +146,7 @@ async fn limit(writer: &mut Writer, shapes: &Arc<Shapes>, table: &Table, nets: &
                     row: net.values.clone(),
                     kind: Kind::Missing,
                     copies,
-                    differs: true,
+                    outcome: Outcome::Recorded,
                 });
             }
         }

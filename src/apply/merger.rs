@@ -212,7 +212,7 @@ impl Merger {
             Arc::clone(known.entry(table.name.clone()).or_insert_with(|| Arc::new(Shapes::new(table, loads))))
         };
         open.windows.render(&mut shapes_of, &mut part.writes, &mut part.counts).map_err(|(name, error)| fault(&name, error))?;
-        let (families, mut others) = (part.writes.len(), Output::default());
+        let (families, by_families, mut others) = (part.writes.len(), part.counts, Output::default());
         for (name, run) in &open.runs {
             let shapes = shapes_of(run.table());
             render::render(run, &shapes, &mut others, &mut part.counts).map_err(|error| fault(name, error))?;
@@ -229,7 +229,7 @@ impl Merger {
             // Apart from the families, so that it can be written anew.
             part.writes.push(others);
             let runs = open.runs.into_values().map(|run| (shapes_of(run.table()), run)).collect();
-            part.kept = Some(Kept { policy: self.settings.on_drift, families, runs });
+            part.kept = Some(Kept { policy: self.settings.on_drift, families, by_families, runs });
         }
         if let Some(end) = &part.end {
             self.batch_start = end.position.clone();

@@ -8,7 +8,7 @@ use tokio::sync::{OwnedRwLockWriteGuard, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::drift::Anomaly;
-use super::mend::{self, Kept};
+use super::mend::{self, Kept, Mended};
 use super::{Counts, Output, Part};
 use crate::fault::Fault;
 use crate::model::change::Commit;
@@ -41,12 +41,12 @@ struct Tally {
     began: Option<Instant>,
     transactions: u64,
     counts: Counts,
-    odd: Odd,
+    drift: Drift,
 }
 
 /// Rows that were not as the events imply.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Odd {
+struct Drift {
     missing: u64,
     unexpected: u64,
     /// How many are recorded as different now, in all; none when none was met.
@@ -54,15 +54,16 @@ struct Odd {
 }
 
 impl Tally {
-    fn add(&mut self, part: &Part, odd: Option<Odd>) {
-        let odd = odd.unwrap_or_default();
-        self.odd.missing += odd.missing;
-        self.odd.unexpected += odd.unexpected;
-        self.odd.differ = odd.differ.or(self.odd.differ);
+    /// `mended`: what the part wrote in the end, where it met drift.
+    fn add(&mut self, part: &Part, mended: Option<(Counts, Drift)>) {
+        let (counts, drift) = mended.unwrap_or((part.counts, Drift::default()));
+        self.drift.missing += drift.missing;
+        self.drift.unexpected += drift.unexpected;
+        self.drift.differ = drift.differ.or(self.drift.differ);
         self.transactions += part.transactions;
-        self.counts.inserts += part.counts.inserts;
-        self.counts.updates += part.counts.updates;
-        self.counts.deletes += part.counts.deletes;
+        self.counts.inserts += counts.inserts;
+        self.counts.updates += counts.updates;
+        self.counts.deletes += counts.deletes;
     }
 }
 
@@ -118,12 +119,12 @@ pub async fn write(mut writing: Writing, mut parts: mpsc::Receiver<Part>) -> Res
         let end = part.end.as_ref().map(|commit| (commit, writing.source_uuid.as_str(), phase));
         let began = *batch.began.get_or_insert_with(Instant::now);
         writing.writer.note(&part.undecided.prepared(), &part.undecided.decided()).await?;
-        let (timing, odd) = match part.kept.take() {
+        let (timing, met) = match part.kept.take() {
             Some(kept) => carry_out_kept(&mut writing.writer, &part.writes, kept, end).await?,
             None => (carry_out(&mut writing.writer, &part.writes, end).await?, None),
         };
         inside = part.end.is_none();
-        batch.add(&part, odd);
+        batch.add(&part, met);
         writing.spent(timing);
         if let Some(end) = &part.end {
             writing.report(std::mem::take(&mut batch), end, began.elapsed());
@@ -150,29 +151,30 @@ async fn carry_out(writer: &mut Writer, writes: &[Output], end: Option<(&Commit,
     Ok(Timing { execute: earlier + timing.execute, ..timing })
 }
 
-/// The same, where drift does not stop the task.
+/// The same, where drift does not stop the task; with what was written in the end, where drift was met.
 async fn carry_out_kept(
     writer: &mut Writer,
     writes: &[Output],
     mut kept: Kept,
     end: Option<(&Commit, &str, Phase)>,
-) -> Result<(Timing, Option<Odd>), Fault> {
+) -> Result<(Timing, Option<(Counts, Drift)>), Fault> {
     writer.mark().await?;
     let fault = match carry_out(writer, writes, end).await {
         Err(fault) if mend::may_be_drift(&fault) => fault,
         done => return Ok((done?, None)),
     };
-    let (others, anomalies) = mend::mend(writer, &mut kept, fault).await?;
+    let Mended { output, counts, anomalies } = mend::mend(writer, &mut kept, fault).await?;
     let lines: Vec<DriftLine<'_>> = anomalies.iter().map(Anomaly::line).collect();
     let differ = Some(writer.note_drift(&lines).await?);
-    let count = |kind: Kind| anomalies.iter().filter(|odd| odd.kind == kind).map(|odd| odd.copies).sum();
+    let count = |kind: Kind| anomalies.iter().filter(|anomaly| anomaly.kind == kind).map(|anomaly| anomaly.copies).sum();
     let (missing, unexpected) = (count(Kind::Missing), count(Kind::Unexpected));
-    let tables: BTreeSet<&str> = anomalies.iter().map(|odd| &*odd.table).collect();
+    let tables: BTreeSet<&str> = anomalies.iter().map(|anomaly| &*anomaly.table).collect();
     let policy = kept.policy.as_str();
     tracing::warn!(?tables, missing, unexpected, policy, "the target's rows are not what the source's changes imply");
     let early = carry_out(writer, writes.get(..kept.families).unwrap_or(&[]), None).await?;
-    let timing = carry_out(writer, &[others], end).await?;
-    Ok((Timing { execute: early.execute + timing.execute, ..timing }, Some(Odd { missing, unexpected, differ })))
+    let timing = carry_out(writer, &[output], end).await?;
+    let timing = Timing { execute: early.execute + timing.execute, ..timing };
+    Ok((timing, Some((counts, Drift { missing, unexpected, differ }))))
 }
 
 impl Writing {
@@ -214,14 +216,14 @@ impl Writing {
 
     /// A batch is committed.
     fn report(&self, batch: Tally, end: &Commit, whole: Duration) {
-        let Tally { transactions, counts, odd, .. } = batch;
+        let Tally { transactions, counts, drift, .. } = batch;
         let metrics = self.observer.metrics();
         metrics.applied_rows.of(Op::Insert).inc_by(counts.inserts);
         metrics.applied_rows.of(Op::Update).inc_by(counts.updates);
         metrics.applied_rows.of(Op::Delete).inc_by(counts.deletes);
         metrics.applied_transactions.inc_by(transactions);
-        metrics.drift_rows.of(Kind::Missing).inc_by(odd.missing);
-        metrics.drift_rows.of(Kind::Unexpected).inc_by(odd.unexpected);
+        metrics.drift_rows.of(Kind::Missing).inc_by(drift.missing);
+        metrics.drift_rows.of(Kind::Unexpected).inc_by(drift.unexpected);
         metrics.batches.inc();
         metrics.batch_duration.observe(whole.as_secs_f64());
         metrics.batch_transactions.observe(transactions as f64);
@@ -236,7 +238,7 @@ impl Writing {
             snapshot.stream.rows_inserted += counts.inserts;
             snapshot.stream.rows_updated += counts.updates;
             snapshot.stream.rows_deleted += counts.deletes;
-            snapshot.drift = odd.differ.unwrap_or(snapshot.drift);
+            snapshot.drift = drift.differ.unwrap_or(snapshot.drift);
         });
     }
 }

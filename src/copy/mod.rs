@@ -22,7 +22,8 @@
 //! line. A crash anywhere leaves either the line or a range that is read again, and reading a range again changes nothing.
 //! Deadlocks are tried again here, as a whole transaction; everything else ends the copy, and the conductor starts it again from
 //! the ledger. A table without a row key has no ranges, one with a unique index over parts of columns has rows that nobody can tell
-//! to collide ([`Table::is_copied_whole`]), and a family of tables ([`crate::model::family`]) must be of one moment: each is copied as one snapshot under a short table lock, and from its start when interrupted ([`snapshot`]).
+//! to collide ([`Table::is_copied_whole`]), and a family of tables ([`crate::model::family`]) must be of one moment: each is copied as
+//! one snapshot under a short table lock, and from its start when interrupted ([`snapshot`]).
 //!
 //! # What was chosen
 //!

@@ -2,10 +2,9 @@
 //! parts of columns, and a family ([`crate::model::family`]).
 //!
 //! A lock on the tables, for as long as it takes to read a position and open a snapshot, makes both agree: `LOCK TABLES … READ` is
-//! granted when every transaction that wrote to one of them has committed, and while it is held none can begin to. (5.7 needs a
-//! tenth of a second more: [`FORGETS_XA_LOCKS`].) So the rows of
-//! the snapshot are exactly the events up to the position; later events are applied strictly, earlier ones left out. The stream
-//! waits at a table's first event until the snapshot stands.
+//! granted when every transaction that wrote to one of them has committed, and while it is held none can begin to
+//! ([`LOCK_PATIENCE`]). So the rows of the snapshot are exactly the events up to the position; later events are applied strictly,
+//! earlier ones left out. The stream waits at a table's first event until the snapshot stands.
 //!
 //! *Families.* What foreign keys did is in no event, so copy and stream cannot overlap: a child that was read late lacks what a
 //! parent's delete took away, and nothing tells whether the delete, repeated, will find it. All members are locked by one statement and
@@ -33,7 +32,6 @@ use crate::model::table::{Table, TableName};
 use crate::observe::snapshot::{Level, RetryClass, Side, TableState};
 use crate::overlap::Stage;
 use crate::source::documents::Documents;
-use crate::source::fence::SETTLE;
 use crate::source::{self, rows};
 use crate::sql::dml::Shapes;
 use crate::sql::inserts::{Collision, Inserts};
@@ -42,11 +40,10 @@ use crate::target::chunk::{Fill, Ledger};
 use crate::target::{self, session};
 
 /// In seconds; a server that has a long transaction open on the table is left alone after this.
-const LOCK_PATIENCE: &str = "SET SESSION lock_wait_timeout=2";
-
-/// 5.7 forgets the table locks of a prepared XA transaction whose client has gone: the lock may be granted while its XA COMMIT is in
-/// the binary log and not yet in the engine.
-const FORGETS_XA_LOCKS: u32 = 5;
+///
+/// In a transaction of its own InnoDB takes a lock, too, and so waits also for what the server's own lock does not see on 5.7: a prepared
+/// XA transaction whose client has gone, which may be in the binary log and not yet in the engine; and what a foreign key changes.
+const LOCK_PATIENCE: &str = "SET SESSION lock_wait_timeout=2, innodb_lock_wait_timeout=2, innodb_table_locks=1, autocommit=0";
 
 /// The name of the session: after those of the workers.
 const SNAPSHOT: usize = session::NAMES - 1;
@@ -127,9 +124,6 @@ async fn open_snapshot(copying: &Copying, group: &[Pending], reader: &mut source
     let locks: Vec<String> = group.iter().map(|pending| format!("{} READ", qualified(&pending.table.name))).collect();
     source::run(&mut locker, &format!("LOCK TABLES {}", locks.join(","))).await?;
     let mark = copying.mark(&mut locker).await?;
-    if copying.facts.major == FORGETS_XA_LOCKS {
-        tokio::time::sleep(SETTLE).await;
-    }
     source::run(reader, "START TRANSACTION WITH CONSISTENT SNAPSHOT").await?;
     source::run(&mut locker, "UNLOCK TABLES").await?;
     Ok(mark)

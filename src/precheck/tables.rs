@@ -102,14 +102,14 @@ async fn copied_whole(from: &mut Source, whole: &[TableName]) -> Item {
     let rows: u64 = from.tables.iter().filter(|listed| whole.contains(&listed.name)).map(|listed| listed.rows_estimated).sum();
     match source::may_lock(&mut from.conn, whole).await {
         Ok(()) => Item::warn(
-            "source.keyless",
+            "source.copied_whole",
             format!("copied as a whole under a short table lock, about {rows} rows in all: {some}"),
             "from the first change of such a table until its copy is complete the stream stands still: give large ones a primary key, \
              and no unique index over a prefix or an expression",
         ),
-        Err(fault) if fault.code.class().is_some() => Item::of_fault("source.keyless", &fault),
+        Err(fault) if fault.code.class().is_some() => Item::of_fault("source.copied_whole", &fault),
         Err(fault) => Item::fail(
-            "source.keyless",
+            "source.copied_whole",
             format!(
                 "without a primary or unique key, or with a unique index over a prefix or an expression: {some} ({})",
                 fault.detail

@@ -4,8 +4,8 @@
 //! when the task began, and so as it was at every position since: a change of definitions stops the stream, and every voyage compares
 //! both ends. (A key that is dropped from the target is noticed by the next voyage, not by the one under way.)
 //!
-//! How a table was copied must fit: a member at one position with all others, and where the source logs everything, a table with a key by
-//! ranges. When it does not, the source has begun or ceased to log what its keys do (another server, another setting), or the task did
+//! How a table was copied must fit: a member at one position with all others, and where the source logs everything, a table that need
+//! not be copied whole by ranges. When it does not, the source has begun or ceased to log what its keys do (another server, another setting), or the task did
 //! not have a stream before. What happened unseen in between is not known, so the task stops. (Where the overlap of every table has
 //! ended on a server that was left since, nothing shows how it was copied, and such a change is not noticed.)
 //!

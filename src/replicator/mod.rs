@@ -27,6 +27,7 @@
 
 mod burials;
 mod families;
+mod history;
 mod lines;
 mod recall;
 mod start;

@@ -7,7 +7,6 @@
 
 use super::Replicator;
 use super::voyage::Chart;
-
 use crate::conn::Purpose;
 use crate::fault::{Code, Fault};
 use crate::model::gtid::GtidSet;

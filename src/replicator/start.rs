@@ -81,7 +81,9 @@ async fn begin(replicator: &Replicator, conn: &mut target::Conn) -> Result<Check
     let theirs = schema::describe(Side::Source, &charter.source, &names).await?;
     let ours = schema::describe(Side::Target, &charter.target, &names).await?;
     schema::compare(&theirs, &ours)?;
-    schema::join(conn, &names).await?;
+    if charter.migrate.copy() {
+        schema::join(conn, &names).await?;
+    }
     if charter.migrate.stream() {
         families::keys(&mut source, conn).await?.compare(&mut source, &names).await?;
     }

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use super::lines::{self, Sequel};
 use super::tide::Tide;
-use super::{Charter, Replicator, burials, families, recall, watch};
+use super::{Charter, Replicator, burials, families, history, recall, watch};
 use crate::apply::{self, Merger, Writing};
 use crate::checkpoint::Checkpoint;
 use crate::conn::Purpose;
@@ -331,7 +331,7 @@ async fn survey(replicator: &Replicator, checkpoint: &Checkpoint, loads: bool) -
         let detail = "the task was begun without a stream, and without GTIDs nothing says where one would go on";
         return Err(Fault::new(Code::SelectionChanged, detail));
     }
-    same_source(&facts, checkpoint, &mut source).await?;
+    history::same(&facts, checkpoint, &mut source).await?;
     let listed = catalog::list(Side::Source, &mut source, &charter.selection).await?;
     let lines = target::state::tables(&mut target, &charter.task).await?;
     let drift = target::state::drift(&mut target, &charter.task).await?;
@@ -376,52 +376,6 @@ async fn survey(replicator: &Replicator, checkpoint: &Checkpoint, loads: bool) -
     }
     show(replicator, &facts, &target_facts, checkpoint, &lines, &estimate);
     Ok(Chart { facts: Arc::new(facts), tables, overlaps: Arc::new(overlaps), families: Arc::new(families), pending, loads })
-}
-
-/// The position must belong to this server's history.
-async fn same_source(facts: &Facts, checkpoint: &Checkpoint, conn: &mut source::Conn) -> Result<(), Fault> {
-    if facts.uuid == checkpoint.source_uuid && facts.log_bin {
-        let end = facts::position(facts, conn).await?.file;
-        let applied = &checkpoint.position.file;
-        let gone = |end: &FilePosition| {
-            let detail =
-                format!("its binary log ends at {end}, and {applied} was applied: the log was reset, or a crash took its end");
-            Fault::new(Code::SourceChanged, detail)
-        };
-        if applied.is_ahead_of(&end) {
-            return Err(gone(&end));
-        }
-        // After a crash the server begins another file, and gives what it logs there the numbers of what it has lost.
-        if applied.file != end.file
-            && let Some(offset) = facts::log_size(conn, &applied.file).await?.filter(|size| *size < applied.offset)
-        {
-            return Err(gone(&FilePosition { file: applied.file.clone(), offset }));
-        }
-    }
-    if facts.follows_gtids(&checkpoint.position) {
-        let purged = facts::purged(conn).await?;
-        if !checkpoint.position.gtids.contains_all(&purged) {
-            let missing = purged.count_missing_in(&checkpoint.position.gtids);
-            return Err(Fault::new(
-                Code::StreamLost,
-                format!("{missing} transactions that were not applied are purged at the source"),
-            ));
-        }
-        let executed = facts::executed(conn).await?;
-        if !executed.contains_all(&checkpoint.position.gtids) && facts.uuid != checkpoint.source_uuid {
-            let detail = "the source lacks transactions that were applied: it is not the server, or not the history, that this task began with";
-            return Err(Fault::new(Code::SourceChanged, detail));
-        }
-        return Ok(());
-    }
-    if facts.uuid == checkpoint.source_uuid {
-        return Ok(());
-    }
-    let detail = format!(
-        "server_uuid was {}, now it is {}, and without GTIDs a position is good for one server only",
-        checkpoint.source_uuid, facts.uuid
-    );
-    Err(Fault::new(Code::SourceChanged, detail))
 }
 
 /// Makes the ledger's lines fit the present selection and the server that answers: see [`lines`].

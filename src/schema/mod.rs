@@ -1,9 +1,8 @@
 //! Tables on the target, as the source defines them.
 //!
 //! Definitions come from `SHOW CREATE TABLE` and are never rebuilt from parts; only what the source leaves out as its own default
-//! is spelled ([`translate`]). A table that is there already is
-//! left alone when it fits. Afterwards both catalogs are read and compared: columns, types, collations, keys. From here on the target's
-//! catalog is what the stream's rows must fit.
+//! is spelled ([`translate`]). A table that is there already is left alone when it fits. Afterwards both catalogs are read and compared:
+//! columns, types, collations, keys. From here on the target's catalog is what the stream's rows must fit.
 //!
 //! *Foreign keys.* Tables are created in whatever order, as a dump's are: with `foreign_key_checks=0`. 8.0.15 then takes a key to a table
 //! that comes later, and never acts on it: a CASCADE deletes nothing, and nobody says so. It does act when the child was built after its

@@ -9,7 +9,8 @@
 //!   the one around it covers it.
 //! * A compressed transaction that cannot be inflated to the size that it names stops the stream (the client would go on in silence,
 //!   without its rows).
-//! * A connection that is silent for longer than three heartbeats is dead, whatever the kernel thinks of it.
+//! * A connection that is silent for longer than two heartbeats is dead, whatever the kernel thinks of it; at a place where that has
+//!   happened before it is given more time ([`Silences`]).
 //! * `end` is the 64-bit offset after the event; the wire has 32 bits of it: see [`super::offset`].
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -37,8 +38,8 @@ use crate::model::xid::XaEnd;
 pub const HEARTBEAT: Duration = Duration::from_secs(5);
 /// A source that is silent for two of them is gone, whatever the connection says: its host may have vanished without a word.
 const SILENCE: Duration = HEARTBEAT.saturating_mul(2);
-/// Enough for an event of a gigabyte at 30 Mbit/s. That nobody is there any more is then noticed by the other sessions.
-const LONGEST_SILENCE: Duration = SILENCE.saturating_mul(32);
+/// Five minutes: enough for an event of a gigabyte at 30 Mbit/s. That nobody is there any more is then noticed by the other sessions.
+const MOST_DOUBLINGS: u32 = 5;
 /// Events of this flag may be skipped by who does not know them (LOG_EVENT_IGNORABLE_F).
 const IGNORABLE: u16 = 0x80;
 /// LOG_EVENT_ARTIFICIAL_F: made up for us, not in the file.
@@ -82,7 +83,7 @@ impl Stuck {
     }
 
     fn patience(&self) -> Duration {
-        SILENCE.saturating_mul(1 << self.times.min(5)).min(LONGEST_SILENCE)
+        SILENCE.saturating_mul(1 << self.times.min(MOST_DOUBLINGS))
     }
 }
 
@@ -113,6 +114,8 @@ pub struct Reader {
     silences: Arc<Silences>,
     /// Where the last one has gone silent, until this one has passed that place.
     stuck: Option<Stuck>,
+    /// Signs of life in a row.
+    beats: u32,
 }
 
 /// The set as the request has it. Tags (8.3 and newer) are sources of their own there, too.
@@ -170,7 +173,7 @@ pub async fn open(
     };
     let stream = conn.get_binlog_stream(request).await.map_err(|error| diagnose(Side::Source, &error))?;
     let (silences, stuck) = (Arc::clone(silences), silences.look());
-    Ok(Reader { stream, file: String::new(), end, skip, silences, stuck })
+    Ok(Reader { stream, file: String::new(), end, skip, silences, stuck, beats: 0 })
 }
 
 /// What the client's framing says of a connection that ends inside a packet: of an event that is damaged, it says more.
@@ -213,13 +216,19 @@ impl Reader {
             };
             let event = item.map_err(|error| self.placed(failure(&error)))?;
             let framed = self.frame(&event).map_err(|fault| self.placed(fault))?;
-            if self.stuck.is_some() && matches!(framed.event, Event::Heartbeat) {
-                self.stuck = None;
-                self.silences.forget();
-            }
+            self.listen(&framed);
             if let Some(framed) = self.wanted(framed)? {
                 return Ok(Some(framed));
             }
+        }
+    }
+
+    /// Two signs of life with nothing between them: the source has nothing to send. A single one may also come right before an event, when
+    /// transactions were passed over that we have.
+    fn listen(&mut self, framed: &Framed) {
+        self.beats = if matches!(framed.event, Event::Heartbeat) { self.beats + 1 } else { 0 };
+        if self.beats >= 2 && self.stuck.take().is_some() {
+            self.silences.forget();
         }
     }
 

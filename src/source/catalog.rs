@@ -231,14 +231,14 @@ pub(super) fn is_generated(extra: &str) -> bool {
     extra.contains("VIRTUAL GENERATED") || extra.contains("STORED GENERATED")
 }
 
-/// The kind of a column as far as it has to do with dates and times; everything else passes for text.
-pub(super) fn moment(data_type: &str) -> ColumnKind {
+/// The kind of a column that has to do with dates and times.
+pub(super) fn moment(data_type: &str) -> Option<ColumnKind> {
     match data_type {
-        "timestamp" => ColumnKind::Timestamp { fraction: 0 },
-        "time" => ColumnKind::Time { fraction: 0 },
-        "date" => ColumnKind::Date,
-        "datetime" => ColumnKind::DateTime { fraction: 0 },
-        _ => ColumnKind::Text,
+        "timestamp" => Some(ColumnKind::Timestamp { fraction: 0 }),
+        "time" => Some(ColumnKind::Time { fraction: 0 }),
+        "date" => Some(ColumnKind::Date),
+        "datetime" => Some(ColumnKind::DateTime { fraction: 0 }),
+        _ => None,
     }
 }
 

@@ -62,11 +62,11 @@ async fn columns(conn: &mut Conn, schema: &str) -> Result<HashMap<TableName, Fou
         let found = tables.entry(TableName::new(schema, &table)).or_default();
         if catalog::is_generated(&extra) {
             if extra.contains("STORED") || indexed.contains(&(table, column.clone())) {
-                found.stored.push((format!("the column {column}"), Some(kind), expression.clone()));
+                found.stored.push((format!("the column {column}"), kind, expression.clone()));
             }
             found.operands.insert(column.to_lowercase(), Operand::Generated(kind, expression));
         } else {
-            found.operands.insert(column.to_lowercase(), Operand::Column(kind));
+            found.operands.insert(column.to_lowercase(), kind.map_or(Operand::Plain, Operand::Column));
         }
     }
     Ok(tables)

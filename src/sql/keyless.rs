@@ -138,7 +138,7 @@ pub fn digest_of(table: &Table, row: &RowImage) -> Result<Digest, RowError> {
     Ok(sha2(&text))
 }
 
-fn sha2(bytes: &[u8]) -> Digest {
+pub(super) fn sha2(bytes: &[u8]) -> Digest {
     let hash = Sha256::digest(bytes);
     hash.iter().flat_map(|byte| [byte >> 4, byte & 15]).filter_map(|digit| char::from_digit(u32::from(digit), 16)).collect()
 }

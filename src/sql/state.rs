@@ -62,16 +62,17 @@ pub const CREATE: [&str; 6] = [
        `id` BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
        `task` VARCHAR(64) NOT NULL,
        `table_name` VARCHAR(129) NOT NULL COMMENT 'database.table',
+       `digest` BINARY(32) NOT NULL COMMENT 'SHA-256 of the key, or of the row',
        `identity` VARBINARY(1024) NOT NULL COMMENT 'its key as SQL has it; without a key, the beginning of the row',
        `found` VARCHAR(16) NOT NULL COMMENT 'missing or unexpected: the source had, or had no, such row',
        `copies` BIGINT UNSIGNED NOT NULL COMMENT 'more than one only without a key',
-       `done` VARCHAR(16) NOT NULL COMMENT 'repaired, or recorded: then it differs until somebody, or a later change, sees to it',
+       `done` VARCHAR(16) NOT NULL COMMENT 'equal: the source deleted it, too; repaired; recorded: it differs until somebody, or a later change, sees to it',
        `times` BIGINT UNSIGNED NOT NULL DEFAULT 1,
        `file` VARCHAR(255) NOT NULL COMMENT 'where the batch begins that met it',
        `position` BIGINT UNSIGNED NOT NULL,
        `noted_at` TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
-       UNIQUE KEY `once` (`task`, `table_name`, `identity`)
-     ) ENGINE=InnoDB",
+       UNIQUE KEY `once` (`digest`, `task`, `table_name`)
+     ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC",
 ];
 
 pub fn load_checkpoint(task: &str) -> String {
@@ -237,11 +238,12 @@ const ROW_BYTES: usize = 1024;
 /// `lines` must not be empty; `before` is the checkpoint behind which the batch begins.
 pub fn note_drift(task: &str, before: &Checkpoint, lines: &[DriftLine<'_>]) -> Vec<u8> {
     let mut out =
-        b"INSERT INTO `polarferry`.`drift` (`task`,`table_name`,`identity`,`found`,`copies`,`done`,`file`,`position`) VALUES "
+        b"INSERT INTO `polarferry`.`drift` (`task`,`table_name`,`digest`,`identity`,`found`,`copies`,`done`,`file`,`position`) VALUES "
             .to_vec();
     for (at, line) in lines.iter().enumerate() {
         let head = format!("{}({},{},", if at > 0 { "," } else { "" }, quoted(task), quoted(line.table));
         out.extend_from_slice(head.as_bytes());
+        out.extend_from_slice(format!("UNHEX('{}'),", super::keyless::sha2(line.row)).as_bytes());
         super::literal::write_quoted(&mut out, line.row.get(..ROW_BYTES).unwrap_or(line.row));
         let file = &before.position.file;
         let tail =

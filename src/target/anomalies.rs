@@ -1,7 +1,7 @@
 //! Looking for rows that are not what the source's events imply, inside the batch that met them.
 //!
-//! All of it happens behind a savepoint in the writer's own transaction: what is looked at is what the batch meets, and what is noted
-//! commits with it.
+//! The writer's part of it happens behind a savepoint in its own transaction: what is looked at is what the batch meets, and what is
+//! noted commits with it.
 
 use std::collections::HashMap;
 

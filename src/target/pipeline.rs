@@ -59,7 +59,9 @@ impl<'a> Pipeline<'a> {
             let (answered, affected) = (answers.columns().is_some(), answers.affected_rows());
             // On to the next answer. An answer that is a refusal is handed out here.
             if let Err(error) = answers.collect::<Row>().await {
-                return Err(wrong.unwrap_or_else(|| diagnose(&error).at(&statement.table)));
+                let refusal = diagnose(&error).at(&statement.table);
+                // After a deadlock, or when the session is gone, there is no transaction any more in which something could be wrong.
+                return Err(wrong.filter(|_| refusal.code.class().is_none()).unwrap_or(refusal));
             }
             if !answered {
                 return Err(Fault::new(Code::Internal, "the target answered fewer statements than it was sent"));

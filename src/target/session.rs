@@ -6,8 +6,8 @@
 //!
 //! So each session that writes takes a *name*, a lock of the server that is its own as long as the session lives (`GET_LOCK`); and
 //! whoever takes the task over, or goes on with it after a fault, first ends the sessions that still have one. An account may always
-//! end sessions of its own, and no other session is ended. That is no way around the fence: whoever ends a session holds the newest epoch, or is about to raise it,
-//! and what a session was in the middle of is rolled back.
+//! end sessions of its own, and no other session is ended. That is no way around the fence: whoever ends a session holds the newest
+//! epoch, or is about to raise it, and what a session was in the middle of is rolled back.
 
 use std::collections::HashSet;
 

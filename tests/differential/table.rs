@@ -137,8 +137,12 @@ pub fn draw(dice: &mut Dice, version: Version, schema: &str, at: usize, others: 
         let column = &draft.columns[*draft.dice.pick(&integers)].name;
         lines.push(format!("CHECK ({column} IS NULL OR {column} <> 13)"));
     }
+    // Together with an index over a virtual column, 5.7.22 crashes. A table with one is copied whole: most are to be copied by ranges.
+    let crashes = version == Version::V57 && lines.iter().any(|line| line.starts_with("KEY ("));
     if limits::UNIQUE_PREFIXES
         && !key.is_empty()
+        && !crashes
+        && draft.dice.chance(20)
         && let Some(text) = draft.columns.iter().find(|column| column.kind.class == Class::Text && column.expression.is_none())
     {
         lines.push(format!("UNIQUE ({}(3))", text.name));

@@ -191,7 +191,7 @@ impl Voyage {
             dice.pick(&[1, 7, 100, 20_000, 20_000]),
             dice.pick(&["64KiB", "16MiB"]),
             dice.pick(&[1, 3, 5_000, 5_000]),
-            dice.pick(&[0, 100, 300, 1000]),
+            dice.pick(&[0, 300, 1000, 3000]),
         );
         task.with(&sections)
     }

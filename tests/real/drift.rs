@@ -48,7 +48,7 @@ fn line(table: &str, row: &str, found: &str, copies: u64, done: &str) -> Line {
 
 /// What is noted of the tables with keys. Of the row that the source has deleted, too, nothing is left to be done.
 fn noted(done: &str) -> Vec<Line> {
-    let rows = [("1", "missing", done), ("2", "missing", "repaired"), ("50", "unexpected", done)];
+    let rows = [("1", "missing", done), ("2", "missing", "equal"), ("50", "unexpected", done)];
     rows.map(|(row, found, done)| line("items", row, found, 1, done)).to_vec()
 }
 

@@ -215,3 +215,23 @@ async fn rows_longer_than_the_targets_packet_are_found() {
     assert_eq!(ferry.terminate().await.0, 0);
     ferry.assert_clean_log();
 }
+
+/// 5.7's own lock does not see it: what was prepared may be in the binary log any moment, and in the engine a moment later.
+async fn a_prepared_transaction_whose_client_has_gone_is_waited_for(route: Route) {
+    let pair = Pair::start_with_locks(route).await;
+    pair.source.exec("CREATE DATABASE shop; CREATE TABLE shop.log (n INT); INSERT INTO shop.log VALUES (1)").await;
+    pair.source.exec("XA START 'left'; INSERT INTO shop.log VALUES (2); XA END 'left'; XA PREPARE 'left'").await;
+    let mut ferry = Ferry::start(&pair.task(&["shop.*"]));
+    ferry.wait_until("the lock is refused", |status| status["retries"]["source"].as_u64() > Some(0)).await;
+    assert_eq!(pair.target.query_rows::<u64>("SELECT COUNT(*) FROM shop.log").await, [0]);
+    pair.source.exec("XA ROLLBACK 'left'; INSERT INTO shop.log VALUES (3)").await;
+    ferry.wait_streaming().await;
+    ferry.wait_applied(&pair.source).await;
+    assert_equal(&pair, "shop", &["log"]).await;
+    assert_eq!(ferry.terminate().await.0, 0);
+}
+
+on_routes! { a_prepared_transaction_whose_client_has_gone_is_waited_for,
+    mysql_97: Route::V97,
+    mysql_57_to_80: Route::V57_TO_V80
+}
