@@ -130,9 +130,11 @@ pub const STRICT: &str = "SET sql_mode='NO_AUTO_VALUE_ON_ZERO,STRICT_ALL_TABLES,
 pub const LAX: &str = "SET sql_mode='NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES'";
 /// The largest `sql_select_limit`, which is none; `DEFAULT` would be the server's own setting. Versions that do not know the last two
 /// pass over them.
-const COMMON: &str = "SET time_zone='+00:00', net_read_timeout=600, net_write_timeout=600, wait_timeout=28800, autocommit=1, \
+const COMMON: &str = "SET time_zone='+00:00', net_read_timeout=600, net_write_timeout=600, autocommit=1, \
                       lc_messages='en_US', completion_type=0, sql_safe_updates=0, sql_big_selects=1, sql_select_limit=18446744073709551615 \
                       /*!50708 , max_execution_time=0 */ /*!80030 , show_gipk_in_create_table_and_information_schema=1 */";
+/// How long a server waits for the next statement.
+pub const IDLE: &str = "SET SESSION wait_timeout=28800";
 const SOURCE: &[&str] = &["SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ"];
 const TARGET: &[&str] = &[
     "SET foreign_key_checks=0, unique_checks=1, range_optimizer_max_mem_size=0, innodb_lock_wait_timeout=20",
@@ -162,6 +164,8 @@ pub async fn connect(side: Side, endpoint: &Endpoint, purpose: Purpose) -> Resul
         .ssl_opts(ssl(&endpoint.tls))
         .prefer_socket(false)
         .stmt_cache_size(0)
+        // What IDLE sets. Without it the driver asks the server.
+        .wait_timeout(Some(28_800))
         // The driver's own limit, for what it reads: an event or a row may be longer than the packets that its server takes.
         .max_allowed_packet(Some(LONGEST_PACKET))
         .tcp_keepalive(Some(KEEPALIVE))
@@ -171,7 +175,7 @@ pub async fn connect(side: Side, endpoint: &Endpoint, purpose: Purpose) -> Resul
         Purpose::Catalog => "SET NAMES utf8mb4",
         Purpose::Rows => "SET NAMES binary",
     };
-    let mut settings = vec![names, COMMON, STRICT];
+    let mut settings = vec![names, COMMON, IDLE, STRICT];
     settings.extend(match side {
         Side::Source => SOURCE,
         Side::Target => TARGET,
@@ -179,9 +183,8 @@ pub async fn connect(side: Side, endpoint: &Endpoint, purpose: Purpose) -> Resul
     let opening = async {
         let mut conn = Conn::new(options).await?;
         endpoint.password.accepted();
-        for statement in settings {
-            conn.query_drop(statement).await?;
-        }
+        // In one round trip: the way may be long.
+        conn.query_drop(settings.join("; ")).await?;
         Ok(conn)
     };
     // Asked before: this attempt may be the first that is let in.

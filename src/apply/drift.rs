@@ -3,9 +3,9 @@
 //! An event is more than its new row: an update and a delete say that the row is there, an insert that it is not. Whatever else is on
 //! the target was written by somebody else, or lost. By default that stops the task. The other policies keep it going:
 //!
-//! * [`OnDrift::Repair`]: the row ends as the source has it. Events bring whole rows, so nothing has to be asked of the source: a
+//! * [`Cure::Repair`]: the row ends as the source has it. Events bring whole rows, so nothing has to be asked of the source: a
 //!   missing row is inserted as the last event left it, one that should not be there is deleted first.
-//! * [`OnDrift::Record`]: the row is left as it is on the target, and stays different until somebody, or a later change, sees to it.
+//! * [`Cure::Record`]: the row is left as it is on the target, and stays different until somebody, or a later change, sees to it.
 //!
 //! Of a table without a key the events do not tell how many equal rows the source has left: fewer than are to go may be recorded, and
 //! stop the task where they would have to be repaired. A row that the source has deleted, and that is missing, needs nothing: it is noted
@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use super::merge::{Net, Slot};
 use crate::model::change::KeyBytes;
-use crate::model::drift::{Kind, OnDrift};
+use crate::model::drift::{Cure, Kind};
 use crate::sql::state::DriftLine;
 
 /// One row that was not as the events imply; of a table without a key, some equal ones.
@@ -46,12 +46,12 @@ pub enum Outcome {
 }
 
 impl Anomaly {
-    /// Of a row with a key, found before what follows from the policy was done.
-    pub fn of_slot(table: Arc<str>, slot: &Slot, kind: Kind, policy: OnDrift) -> Self {
-        let outcome = match (&slot.after, policy) {
+    /// Of a row with a key, found before it was seen to.
+    pub fn of_slot(table: Arc<str>, slot: &Slot, kind: Kind, cure: Cure) -> Self {
+        let outcome = match (&slot.after, cure) {
             (None, _) => Outcome::Equal,
-            (Some(_), OnDrift::Repair) => Outcome::Repaired,
-            (Some(_), OnDrift::Stop | OnDrift::Record) => Outcome::Recorded,
+            (Some(_), Cure::Repair) => Outcome::Repaired,
+            (Some(_), Cure::Record) => Outcome::Recorded,
         };
         Self { table, row: slot.key.clone(), kind, copies: 1, outcome }
     }
@@ -70,16 +70,16 @@ impl Anomaly {
 pub type InTheWay = HashMap<KeyBytes, Kind>;
 
 /// Makes a keyed run fit what was found. Returns the keys of the rows that must go before it.
-pub fn adjust(slots: &mut Vec<Slot>, found: &InTheWay, policy: OnDrift) -> Vec<KeyBytes> {
+pub fn adjust(slots: &mut Vec<Slot>, found: &InTheWay, cure: Cure) -> Vec<KeyBytes> {
     let mut gone = Vec::new();
-    slots.retain_mut(|slot| match (found.get(&slot.key), policy) {
+    slots.retain_mut(|slot| match (found.get(&slot.key), cure) {
         (None, _) => true,
-        (Some(_), OnDrift::Stop | OnDrift::Record) => false,
-        (Some(Kind::Missing), OnDrift::Repair) => {
+        (Some(_), Cure::Record) => false,
+        (Some(Kind::Missing), Cure::Repair) => {
             slot.before = None;
             true
         }
-        (Some(Kind::Unexpected), OnDrift::Repair) => {
+        (Some(Kind::Unexpected), Cure::Repair) => {
             gone.push(slot.key.clone());
             true
         }
@@ -112,10 +112,10 @@ mod tests {
         let found: InTheWay = [(Box::from(*b"1"), Kind::Missing), (Box::from(*b"2"), Kind::Unexpected)].into();
         let run = || vec![slot(b"1", true), slot(b"2", false), slot(b"3", true)];
         let mut repaired = run();
-        assert_eq!(adjust(&mut repaired, &found, OnDrift::Repair), [Box::from(*b"2")]);
+        assert_eq!(adjust(&mut repaired, &found, Cure::Repair), [Box::from(*b"2")]);
         assert_eq!(repaired.iter().map(|slot| slot.before.is_some()).collect::<Vec<_>>(), [false, false, true]);
         let mut recorded = run();
-        assert_eq!(adjust(&mut recorded, &found, OnDrift::Record), Vec::<KeyBytes>::new());
+        assert_eq!(adjust(&mut recorded, &found, Cure::Record), Vec::<KeyBytes>::new());
         assert_eq!(recorded.iter().map(|slot| &*slot.key).collect::<Vec<_>>(), [b"3"]);
     }
 

@@ -39,7 +39,7 @@ use crate::model::family::Families;
 use crate::model::image::RowImage;
 use crate::model::table::{Table, TableName};
 use crate::sql::acting;
-use crate::sql::dml::{self, RowError, STATEMENT_BYTES, Shapes};
+use crate::sql::dml::{self, RowError, Shapes};
 
 /// How a table stands in its family.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -171,7 +171,7 @@ impl Windows {
             for (name, run) in &window.runs {
                 let mut next = Output::default();
                 let shapes = shapes(run.table());
-                render::render(run, &shapes, &mut next, counts).map_err(|error| (name.clone(), error))?;
+                render::render(run, &shapes, false, &mut next, counts).map_err(|error| (name.clone(), error))?;
                 follow(out, next);
             }
         }
@@ -201,7 +201,7 @@ fn render_acting(
             None => {
                 counts.deletes += group.len() as u64;
                 let keys = group.iter().map(|acting| &*acting.key);
-                dml::deletes(&shapes.delete, keys, true, STATEMENT_BYTES, &mut out.statements);
+                dml::deletes(&shapes.delete, keys, true, false, &mut out.statements);
             }
         }
     }
@@ -258,7 +258,7 @@ mod tests {
                 windows.push(&self.places[&name], &self.tables[&name], change, *keys_act).expect("a change");
             }
             let (mut out, mut counts) = (vec![Output::default()], Counts::default());
-            windows.render(&mut |table| Arc::new(Shapes::new(table, false)), &mut out, &mut counts).expect("statements");
+            windows.render(&mut |table| Arc::new(Shapes::new(table, None)), &mut out, &mut counts).expect("statements");
             let statements = out.into_iter().flat_map(|output| output.statements);
             statements.map(|statement| String::from_utf8(statement.text).expect("ASCII").replace("`", "")).collect()
         }
@@ -447,9 +447,9 @@ mod tests {
     fn removals_never_overtake_a_statement() {
         let mut keyless = (*Shop::new(&[key("b", "a", Refuse, Cascade)]).tables[&TableName::new("shop", "b")]).clone();
         keyless.row_key = RowKey::None;
-        let shapes = Arc::new(Shapes::new(&keyless, false));
+        let shapes = Arc::new(Shapes::new(&keyless, None));
         let removal = || Output {
-            removals: vec![Removal::new(&shapes, &keyless, &[], STATEMENT_BYTES).expect("a removal")],
+            removals: vec![Removal::new(&shapes, &keyless, &[], dml::STATEMENT_BYTES).expect("a removal")],
             statements: Vec::new(),
         };
         let statement = || Output { removals: Vec::new(), statements: vec![acting::begin()] };

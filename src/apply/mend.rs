@@ -20,10 +20,10 @@ use super::drift::{self, Anomaly, InTheWay, Outcome};
 use super::merge::{Mode, Net, Slot, TableRun};
 use super::{Counts, Output, render};
 use crate::fault::{Code, Fault};
-use crate::model::drift::{Kind, OnDrift};
+use crate::model::drift::{Cure, Kind};
 use crate::model::table::Table;
 use crate::sql::dml::{self, RowError, STATEMENT_BYTES, Shapes};
-use crate::sql::keyless::{self, Copies, Removal};
+use crate::sql::keyless::{self, Removal};
 use crate::target::writer::Writer;
 
 /// Odd rows of one part.
@@ -32,7 +32,7 @@ const MOST: usize = 1_000;
 /// What a part's statements were made of.
 #[derive(Debug)]
 pub struct Kept {
-    pub policy: OnDrift,
+    pub cure: Cure,
     /// So many outputs, at the front, are those of families, and write so many rows.
     pub families: usize,
     pub by_families: Counts,
@@ -42,6 +42,10 @@ pub struct Kept {
 /// Whether a fault of the target may come from rows that are not what the events imply.
 pub fn may_be_drift(fault: &Fault) -> bool {
     matches!(fault.code, Code::Drift | Code::DataRefused)
+}
+
+fn unreadable(error: RowError) -> Fault {
+    Fault::new(Code::Internal, format!("a row was written before: {error}"))
 }
 
 /// What takes the place of a part's outputs behind those of the families.
@@ -59,21 +63,18 @@ pub async fn mend(writer: &mut Writer, kept: &mut Kept, fault: Fault) -> Result<
     writer.undo().await?;
     let (mut output, mut anomalies, mut counts) = (Output::default(), Vec::new(), kept.by_families);
     for (shapes, run) in &mut kept.runs {
-        let unreadable = |error: RowError| Fault::new(Code::Internal, format!("a row was written before: {error}"));
         let mut gone = Vec::new();
         match run {
-            TableRun::Keyed { mode: Mode::Strict, slots, by_key, .. } => {
+            TableRun::Keyed { mode: Mode::Strict, slots, .. } => {
                 let found = look(writer, shapes, slots).await?;
                 let odd = slots.iter().filter_map(|slot| Some((slot, found.get(&slot.key)?)));
-                anomalies.extend(odd.map(|(slot, kind)| Anomaly::of_slot(shapes.shown(), slot, *kind, kept.policy)));
-                gone = drift::adjust(slots, &found, kept.policy);
-                // Of no more use: the numbers in it are those of before.
-                by_key.clear();
+                anomalies.extend(odd.map(|(slot, kind)| Anomaly::of_slot(shapes.shown(), slot, *kind, kept.cure)));
+                gone = drift::adjust(slots, &found, kept.cure);
             }
             TableRun::Keyed { mode: Mode::Idempotent, .. } => {}
             TableRun::Keyless { table, nets, .. } => {
                 let short = limit(writer, shapes, table, nets).await?;
-                if let Some(odd) = short.first().filter(|_| kept.policy == OnDrift::Repair) {
+                if let Some(odd) = short.first().filter(|_| kept.cure == Cure::Repair) {
                     let detail = format!(
                         "{}: fewer equal rows stand than the source has removed; of those that are left nothing is known",
                         odd.table
@@ -84,8 +85,8 @@ pub async fn mend(writer: &mut Writer, kept: &mut Kept, fault: Fault) -> Result<
             }
         }
         let gone = gone.iter().map(|key| &**key);
-        dml::deletes(&shapes.delete, gone, true, STATEMENT_BYTES, &mut output.statements);
-        render::render(run, shapes, &mut output, &mut counts).map_err(unreadable)?;
+        dml::deletes(&shapes.delete, gone, true, false, &mut output.statements);
+        render::render(run, shapes, false, &mut output, &mut counts).map_err(unreadable)?;
         if anomalies.len() > MOST {
             let detail = format!("{}; more than {MOST} rows of one batch are not what they should be", fault.detail);
             return Err(Fault { detail, ..fault });
@@ -107,7 +108,7 @@ async fn look(writer: &mut Writer, shapes: &Shapes, slots: &[Slot]) -> Result<In
     let (there, not_there) = (keys(true), keys(false));
     let missing = writer.odd(shapes, &there, true, MOST).await?;
     let mut deletes = Vec::new();
-    dml::deletes(&shapes.delete, there.iter().copied(), false, STATEMENT_BYTES, &mut deletes);
+    dml::deletes(&shapes.delete, there.iter().copied(), false, false, &mut deletes);
     writer.write(&[], &deletes, None).await?;
     let unexpected = writer.odd(shapes, &not_there, false, MOST).await?;
     let missing = missing.into_iter().map(|key| (key, Kind::Missing));
@@ -116,7 +117,6 @@ async fn look(writer: &mut Writer, shapes: &Shapes, slots: &[Slot]) -> Result<In
 
 /// Lets no more copies of a row without a key go than stand.
 async fn limit(writer: &mut Writer, shapes: &Arc<Shapes>, table: &Table, nets: &mut [Net]) -> Result<Vec<Anomaly>, Fault> {
-    let unreadable = |error: RowError| Fault::new(Code::Internal, format!("a row was written before: {error}"));
     let mut short = Vec::new();
     let mut going: Vec<&mut Net> = nets.iter_mut().filter(|net| net.change < 0).collect();
     for group in going.chunks_mut(keyless::ROWS_PER_REMOVAL) {
@@ -124,9 +124,7 @@ async fn limit(writer: &mut Writer, shapes: &Arc<Shapes>, table: &Table, nets: &
         if keyless::digest_expression(table).is_some() {
             let mut rows = Vec::with_capacity(group.len());
             for net in group.iter() {
-                let digest = keyless::digest_of(table, &net.row).map_err(unreadable)?;
-                let (values, count) = (net.values.clone(), net.change.unsigned_abs());
-                rows.push((Copies { digest, values, blanks: net.blanks, count }, &net.row));
+                rows.push((net.copies(table).map_err(unreadable)?, &net.row));
             }
             let digests: Vec<String> = rows.iter().map(|(copies, _)| copies.digest.clone()).collect();
             let removal = Removal::new(shapes, table, &rows, STATEMENT_BYTES).map_err(unreadable)?;

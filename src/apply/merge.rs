@@ -13,13 +13,17 @@
 //! row only the balance matters, and what is taken is taken before anything is added: the target stands where the source stood
 //! before the run, where at least as many copies were as the balance takes, or the source could not have ended with zero or more.
 
-use std::collections::HashMap;
+use std::hash::BuildHasher;
 use std::sync::Arc;
+
+use hashbrown::hash_table::Entry;
+use hashbrown::{DefaultHashBuilder, HashTable};
 
 use crate::model::change::{Change, KeyBytes};
 use crate::model::image::RowImage;
 use crate::model::table::Table;
 use crate::sql::dml::{self, RowError};
+use crate::sql::keyless::{self, Copies};
 
 /// How a table's rows are to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,9 +54,9 @@ pub struct Slot {
 #[derive(Debug)]
 pub enum TableRun {
     /// In the order in which keys were first touched, so that the same run always gives the same statements.
-    Keyed { table: Arc<Table>, mode: Mode, slots: Vec<Slot>, by_key: HashMap<KeyBytes, usize> },
+    Keyed { table: Arc<Table>, mode: Mode, slots: Vec<Slot>, by_key: Index },
     /// Without a key, only the number of equal rows counts.
-    Keyless { table: Arc<Table>, nets: Vec<Net>, by_values: HashMap<KeyBytes, usize> },
+    Keyless { table: Arc<Table>, nets: Vec<Net>, by_values: Index },
 }
 
 /// One distinct row of a table without a key, and how many of it come (or, below zero, go).
@@ -66,12 +70,41 @@ pub struct Net {
     pub change: i64,
 }
 
+/// Where the entries of a list are, by bytes that only the list holds.
+#[derive(Debug, Default)]
+pub struct Index {
+    table: HashTable<usize>,
+    hasher: DefaultHashBuilder,
+}
+
+impl Index {
+    /// The place of the entry with these bytes. If there is none, the list's end becomes its place: the caller puts it there.
+    fn find_or_note<T>(&mut self, bytes: &[u8], list: &[T], bytes_of: impl Fn(&T) -> &[u8]) -> Option<usize> {
+        let of = |at: &usize| list.get(*at).map_or(&[][..], &bytes_of);
+        match self.table.entry(self.hasher.hash_one(bytes), |at| of(at) == bytes, |at| self.hasher.hash_one(of(at))) {
+            Entry::Occupied(found) => Some(*found.get()),
+            Entry::Vacant(free) => {
+                free.insert(list.len());
+                None
+            }
+        }
+    }
+}
+
+impl Net {
+    /// Its copies, which go or come.
+    pub fn copies(&self, table: &Table) -> Result<Copies, RowError> {
+        let digest = keyless::digest_of(table, &self.row)?;
+        Ok(Copies { digest, values: self.values.clone(), blanks: self.blanks, count: self.change.unsigned_abs() })
+    }
+}
+
 impl TableRun {
     pub fn new(table: Arc<Table>, mode: Mode) -> Self {
         if table.key_columns().is_some() {
-            Self::Keyed { table, mode, slots: Vec::new(), by_key: HashMap::new() }
+            Self::Keyed { table, mode, slots: Vec::new(), by_key: Index::default() }
         } else {
-            Self::Keyless { table, nets: Vec::new(), by_values: HashMap::new() }
+            Self::Keyless { table, nets: Vec::new(), by_values: Index::default() }
         }
     }
 
@@ -92,13 +125,9 @@ impl TableRun {
                 for (row, change) in gone.into_iter().map(|row| (row, -1)).chain(come.map(|row| (row, 1))) {
                     let mut values = Vec::with_capacity(row.bytes().len() * 2);
                     let blanks = dml::write_row(&mut values, table, &row)?;
-                    match by_values.get(values.as_slice()).and_then(|at| nets.get_mut(*at)) {
+                    match by_values.find_or_note(&values, nets, |net| &net.values).and_then(|at| nets.get_mut(at)) {
                         Some(net) => net.change += change,
-                        None => {
-                            let values = values.into_boxed_slice();
-                            by_values.insert(values.clone(), nets.len());
-                            nets.push(Net { values, blanks, row, change });
-                        }
+                        None => nets.push(Net { values: values.into_boxed_slice(), blanks, row, change }),
                     }
                 }
             }
@@ -129,14 +158,13 @@ impl TableRun {
 
 fn set(
     slots: &mut Vec<Slot>,
-    by_key: &mut HashMap<KeyBytes, usize>,
+    by_key: &mut Index,
     key: KeyBytes,
     before: Option<RowImage>,
     after: Option<RowImage>,
 ) -> Result<(), MergeError> {
-    let known = by_key.get(&key).and_then(|at| slots.get_mut(*at));
+    let known = by_key.find_or_note(&key, slots, |slot| &slot.key).and_then(|at| slots.get_mut(at));
     let Some(slot) = known else {
-        by_key.insert(key.clone(), slots.len());
         slots.push(Slot { key, before, after });
         return Ok(());
     };

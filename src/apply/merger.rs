@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
+use super::cold::Cold;
 use super::family::{Places, Windows, follow};
 use super::mend::Kept;
 use super::merge::{MergeError, Mode, TableRun};
 use super::{Counts, Fates, Output, Part, Settings, Undecided, render};
 use crate::fault::{Code, Fault};
 use crate::model::change::{Commit, Rows, StreamItem};
-use crate::model::drift::OnDrift;
 use crate::model::position::Position;
 use crate::model::table::{Table, TableName};
 use crate::observe::Observer;
@@ -34,7 +34,8 @@ pub struct Merger {
     batch_start: Position,
     open: Open,
     shapes: HashMap<TableName, Arc<Shapes>>,
-    loads: bool,
+    loads: Option<usize>,
+    cold: Arc<Cold>,
     /// Tables on whose rows foreign keys act unseen, and those that are asked then.
     places: Places,
 }
@@ -50,8 +51,22 @@ struct Open {
     /// Rows after `end`: a transaction that is not complete.
     unfinished: bool,
     transactions: usize,
+    size: Size,
+    /// Of the rows after `end`.
+    unfinished_size: Size,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Size {
     changes: usize,
     bytes: usize,
+}
+
+impl Size {
+    fn add(&mut self, rows: &Rows) {
+        self.changes += rows.changes.len();
+        self.bytes += rows.bytes;
+    }
 }
 
 /// Time that is spent merging, and not waiting.
@@ -71,12 +86,27 @@ impl Merger {
     /// `start` is the checkpoint's position: everything up to it is on the target.
     pub fn new(settings: Settings, overlaps: Arc<Overlaps>, source_uuid: String, start: Position) -> Self {
         let (shapes, places) = (HashMap::new(), Places::new());
-        Self { settings, overlaps, source_uuid, batch_start: start, open: Open::default(), shapes, loads: false, places }
+        Self {
+            settings,
+            overlaps,
+            source_uuid,
+            batch_start: start,
+            open: Open::default(),
+            shapes,
+            loads: None,
+            cold: Arc::default(),
+            places,
+        }
     }
 
-    /// The target takes LOAD DATA LOCAL.
-    pub fn with_loads(self, loads: bool) -> Self {
+    /// See [`Shapes::new`].
+    pub fn with_loads(self, loads: Option<usize>) -> Self {
         Self { loads, ..self }
+    }
+
+    /// Shares with the writer's loop what that finds out about the target.
+    pub fn with_cold(self, cold: Arc<Cold>) -> Self {
+        Self { cold, ..self }
     }
 
     /// Tells it which tables belong to families.
@@ -99,8 +129,8 @@ impl Merger {
         let overlap = meeting(&self.overlaps, &rows.table.name)?;
         let Some(mode) = self.mode(&overlap, &rows) else { return Ok(()) };
         self.open.unfinished = true;
-        self.open.changes += rows.changes.len();
-        self.open.bytes += rows.bytes;
+        self.open.size.add(&rows);
+        self.open.unfinished_size.add(&rows);
         let (table, at) = (&rows.table, &rows.at);
         let fault = |error: MergeError| {
             let code = match &error {
@@ -124,13 +154,18 @@ impl Merger {
     fn end(&mut self, commit: Commit) {
         self.open.end = Some(commit);
         self.open.unfinished = false;
+        self.open.unfinished_size = Size::default();
         self.open.transactions += 1;
     }
 
+    /// A batch that has reached a bound waits for the end of the transaction that is in it by half, unless that one is larger than the
+    /// bounds itself: cut there, a batch could not end, and the next one, cut again, would follow in the same target transaction.
     fn full(&self) -> bool {
-        self.open.changes >= self.settings.batch_rows
-            || self.open.bytes >= self.settings.batch_bytes.in_memory()
-            || self.open.transactions >= self.settings.batch_transactions
+        let open = &self.open;
+        let size = if open.unfinished { open.unfinished_size } else { open.size };
+        size.changes >= self.settings.batch_rows
+            || size.bytes >= self.settings.batch_bytes.in_memory()
+            || !open.unfinished && open.transactions >= self.settings.batch_transactions
     }
 
     /// Whole transactions, and nothing after the last of them.
@@ -194,8 +229,8 @@ impl Merger {
             undecided: open.undecided,
             counts: Counts::default(),
             kept: None,
-            changes: open.changes as u64,
-            bytes: open.bytes as u64,
+            changes: open.size.changes as u64,
+            bytes: open.size.bytes as u64,
         };
         let fault = |name: &TableName, error: RowError| {
             let code = match &error {
@@ -212,10 +247,11 @@ impl Merger {
             Arc::clone(known.entry(table.name.clone()).or_insert_with(|| Arc::new(Shapes::new(table, loads))))
         };
         open.windows.render(&mut shapes_of, &mut part.writes, &mut part.counts).map_err(|(name, error)| fault(&name, error))?;
+        let ahead = self.cold.wants_reads(part.changes);
         let (families, by_families, mut others) = (part.writes.len(), part.counts, Output::default());
         for (name, run) in &open.runs {
             let shapes = shapes_of(run.table());
-            render::render(run, &shapes, &mut others, &mut part.counts).map_err(|error| fault(name, error))?;
+            render::render(run, &shapes, ahead, &mut others, &mut part.counts).map_err(|error| fault(name, error))?;
             if let TableRun::Keyed { mode: Mode::Idempotent, slots, .. } = run {
                 let keys = |present: bool| {
                     slots.iter().filter(|slot| slot.after.is_some() == present).map(|slot| slot.key.clone()).collect()
@@ -223,13 +259,13 @@ impl Merger {
                 part.fates.push(Fates { overlap: meeting(&self.overlaps, name)?, absent: keys(false), present: keys(true) });
             }
         }
-        if self.settings.on_drift == OnDrift::Stop {
-            follow(&mut part.writes, others);
-        } else {
+        if let Some(cure) = self.settings.on_drift.cure() {
             // Apart from the families, so that it can be written anew.
             part.writes.push(others);
             let runs = open.runs.into_values().map(|run| (shapes_of(run.table()), run)).collect();
-            part.kept = Some(Kept { policy: self.settings.on_drift, families, by_families, runs });
+            part.kept = Some(Kept { cure, families, by_families, runs });
+        } else {
+            follow(&mut part.writes, others);
         }
         if let Some(end) = &part.end {
             self.batch_start = end.position.clone();
@@ -238,8 +274,24 @@ impl Merger {
     }
 }
 
-/// Merges until the pump's channel ends. Dropping it loses nothing that was committed.
+/// Merges until the pump's channel or the writer ends. Dropping it loses nothing that was committed. It computes for many milliseconds
+/// without a pause: it wants a thread of its own, or the writer's connection waits for it.
 pub async fn merge(
+    merger: Merger,
+    loads: mpsc::Receiver<(Vec<StreamItem>, Option<OwnedSemaphorePermit>)>,
+    parts: mpsc::Sender<Part>,
+    observer: Observer,
+) -> Result<(), Fault> {
+    let writer = parts.clone();
+    tokio::select! {
+        biased;
+        done = run(merger, loads, parts, observer) => done,
+        // It says why. Nobody else ends a thread.
+        () = writer.closed() => Ok(()),
+    }
+}
+
+async fn run(
     mut merger: Merger,
     mut loads: mpsc::Receiver<(Vec<StreamItem>, Option<OwnedSemaphorePermit>)>,
     parts: mpsc::Sender<Part>,
@@ -334,6 +386,24 @@ mod tests {
         assert_eq!((part.end, part.transactions, part.counts.inserts), (None, 1, 2));
         merger.end(commit(40));
         assert_eq!(merger.close().expect("a part").end, Some(commit(40)));
+    }
+
+    #[test]
+    fn a_full_batch_ends_with_the_transaction_that_is_in_it_unless_that_is_larger_than_a_batch() {
+        let (mut merger, table) = merger(Stage::Strict, &[0]);
+        merger.settings.batch_rows = 2;
+        for offset in [10, 20] {
+            merger.push(rows(&table, offset)).expect("rows");
+        }
+        assert!(merger.full(), "two rows of a transaction whose end is not in sight");
+        assert_eq!(merger.close().expect("a part").end, None);
+        merger.push(rows(&table, 30)).expect("rows");
+        merger.end(commit(40));
+        merger.push(rows(&table, 50)).expect("rows");
+        assert!(!merger.full(), "one row of it");
+        merger.end(commit(60));
+        assert!(merger.full());
+        assert_eq!(merger.close().expect("a part").end, Some(commit(60)));
     }
 
     #[test]

@@ -29,6 +29,7 @@
 //! the checkpoint says which. The process dies: the same. In each case the lane is rebuilt from the checkpoint by the conductor;
 //! there is no second way.
 
+mod cold;
 pub mod drift;
 pub mod family;
 mod mend;
@@ -47,6 +48,7 @@ use crate::model::drift::OnDrift;
 use crate::overlap::Overlap;
 use mend::Kept;
 
+pub use cold::Cold;
 pub use merger::{Merger, merge};
 pub use render::Output;
 pub use undecided::Undecided;
@@ -65,6 +67,10 @@ pub const BATCH_BYTES_RANGE: RangeInclusive<Bytes> = Bytes::kibi(64)..=Bytes::me
 pub const BATCH_TRANSACTIONS: usize = 5_000;
 pub const BATCH_TRANSACTIONS_RANGE: RangeInclusive<usize> = 1..=1_000_000;
 
+/// Sessions that read ahead of the writer where the target waits for its disks.
+pub const PREFETCH: usize = 4;
+pub const PREFETCH_RANGE: RangeInclusive<usize> = 0..=16;
+
 /// Upper bounds of one batch; an idle target takes it long before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -72,6 +78,7 @@ pub struct Settings {
     pub batch_bytes: Bytes,
     pub batch_transactions: usize,
     pub on_drift: OnDrift,
+    pub prefetch: usize,
 }
 
 impl Default for Settings {
@@ -81,6 +88,7 @@ impl Default for Settings {
             batch_bytes: BATCH_BYTES,
             batch_transactions: BATCH_TRANSACTIONS,
             on_drift: OnDrift::default(),
+            prefetch: PREFETCH,
         }
     }
 }

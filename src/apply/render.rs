@@ -19,7 +19,7 @@ use crate::model::table::{Part, Table};
 use crate::model::value::Value;
 use crate::sql::dml::{self, RowError, STATEMENT_BYTES, Shapes};
 use crate::sql::inserts::{Collision, Inserts};
-use crate::sql::keyless::{self, Copies, Removal};
+use crate::sql::keyless::{self, Removal};
 use crate::sql::statement::Statement;
 
 /// What a part does to the target. Removals come first; no table has both a removal and a statement that must come before it.
@@ -29,12 +29,16 @@ pub struct Output {
     pub statements: Vec<Statement>,
 }
 
-/// Appends a run's statements and adds up its rows.
-pub fn render(run: &TableRun, shapes: &Arc<Shapes>, out: &mut Output, counts: &mut Counts) -> Result<(), RowError> {
+/// Appends a run's statements and adds up its rows; `ahead` if somebody is to read ahead what they will change.
+pub fn render(run: &TableRun, shapes: &Arc<Shapes>, ahead: bool, out: &mut Output, counts: &mut Counts) -> Result<(), RowError> {
     match run {
-        TableRun::Keyed { table, mode: Mode::Strict, slots, .. } => strict(table, shapes, slots, &mut out.statements, counts),
+        TableRun::Keyed { table, mode: Mode::Strict, slots, .. } => {
+            out.statements.extend(strict(table, shapes, slots, ahead, counts)?);
+            Ok(())
+        }
         TableRun::Keyed { table, mode: Mode::Idempotent, slots, .. } => {
-            idempotent(table, shapes, slots, &mut out.statements, counts)
+            out.statements.extend(idempotent(table, shapes, slots, ahead, counts)?);
+            Ok(())
         }
         TableRun::Keyless { table, nets, .. } => keyless(table, shapes, nets, out, counts),
     }
@@ -97,12 +101,13 @@ fn strict(
     table: &Arc<Table>,
     shapes: &Shapes,
     slots: &[Slot],
-    out: &mut Vec<Statement>,
+    ahead: bool,
     counts: &mut Counts,
-) -> Result<(), RowError> {
+) -> Result<Vec<Statement>, RowError> {
     let mut deletes: Vec<&[u8]> = Vec::new();
-    let mut updates = Inserts::new(shapes, Collision::Overwrite, Some(2), STATEMENT_BYTES);
-    let new = slots.iter().filter(|slot| slot.before.is_none() && slot.after.is_some()).count();
+    let of = |stood: bool| slots.iter().filter(|slot| slot.before.is_some() == stood && slot.after.is_some()).count();
+    let (changed, new) = (of(true), of(false));
+    let mut updates = Inserts::of(shapes, Collision::Overwrite, Some(2), changed).reading_ahead(ahead);
     let mut inserts = Inserts::of(shapes, Collision::Refuse, Some(1), new);
     for slot in slots {
         match (&slot.before, &slot.after) {
@@ -118,6 +123,7 @@ fn strict(
                     inserts.push_row(table, after)?;
                 } else {
                     updates.push_row(table, after)?;
+                    updates.tell(&slot.key);
                 }
             }
             (Some(_), None) => {
@@ -131,19 +137,20 @@ fn strict(
             (None, None) => {}
         }
     }
-    dml::deletes(&shapes.delete, deletes.into_iter(), true, STATEMENT_BYTES, out);
+    let mut out = Vec::new();
+    dml::deletes(&shapes.delete, deletes.into_iter(), true, ahead, &mut out);
     out.extend(updates.finish());
     out.extend(inserts.finish());
-    Ok(())
+    Ok(out)
 }
 
 fn idempotent(
     table: &Arc<Table>,
     shapes: &Shapes,
     slots: &[Slot],
-    out: &mut Vec<Statement>,
+    ahead: bool,
     counts: &mut Counts,
-) -> Result<(), RowError> {
+) -> Result<Vec<Statement>, RowError> {
     let mut absent: Vec<&[u8]> = Vec::new();
     for slot in slots {
         let goes = match (&slot.before, &slot.after) {
@@ -153,8 +160,10 @@ fn idempotent(
         };
         absent.extend(goes.then_some(&*slot.key));
     }
-    dml::deletes(&shapes.delete, absent.into_iter(), false, STATEMENT_BYTES, out);
-    let mut upserts = Inserts::new(shapes, Collision::Overwrite, None, STATEMENT_BYTES);
+    let mut out = Vec::new();
+    dml::deletes(&shapes.delete, absent.into_iter(), false, ahead, &mut out);
+    let present = slots.iter().filter(|slot| slot.after.is_some()).count();
+    let mut upserts = Inserts::of(shapes, Collision::Overwrite, None, present).reading_ahead(ahead);
     let mut taken: Vec<Vec<Vec<u8>>> = vec![Vec::new(); table.secondary_uniques.len()];
     for slot in slots {
         let Some(after) = &slot.after else {
@@ -169,12 +178,13 @@ fn idempotent(
             taken.extend(dml::unique_of(table, key, after)?);
         }
         upserts.push_row(table, after)?;
+        upserts.tell(&slot.key);
     }
     for (head, taken) in shapes.evict.iter().zip(&taken) {
-        dml::deletes(head, taken.iter().map(Vec::as_slice), false, STATEMENT_BYTES, out);
+        dml::deletes(head, taken.iter().map(Vec::as_slice), false, false, &mut out);
     }
     out.extend(upserts.finish());
-    Ok(())
+    Ok(out)
 }
 
 /// Up to so many distinct rows go one by one: a scan each, without a digest of every row.
@@ -197,9 +207,7 @@ fn keyless(
         for group in gone.chunks(keyless::ROWS_PER_REMOVAL) {
             let mut rows = Vec::with_capacity(group.len());
             for net in group {
-                let digest = keyless::digest_of(table, &net.row)?;
-                let (values, count) = (net.values.clone(), net.change.unsigned_abs());
-                rows.push((Copies { digest, values, blanks: net.blanks, count }, &net.row));
+                rows.push((net.copies(table)?, &net.row));
             }
             out.removals.push(Removal::new(shapes, table, &rows, STATEMENT_BYTES)?);
         }
@@ -250,7 +258,7 @@ mod tests {
             run.push(change).expect("a change");
         }
         let (mut out, mut counts) = (Output::default(), Counts::default());
-        render(&run, &Arc::new(Shapes::new(table, false)), &mut out, &mut counts).expect("statements");
+        render(&run, &Arc::new(Shapes::new(table, None)), false, &mut out, &mut counts).expect("statements");
         out.statements.into_iter().map(|s| (String::from_utf8(s.text).expect("ASCII"), s.expect)).collect()
     }
 
@@ -319,7 +327,7 @@ mod tests {
             run.push(Change::Update { before: row(id, Some(1)), after: row(id, Some(2)) }).expect("a change");
         }
         let (mut out, mut counts) = (Output::default(), Counts::default());
-        render(&run, &Arc::new(Shapes::new(&table, false)), &mut out, &mut counts).expect("statements");
+        render(&run, &Arc::new(Shapes::new(&table, None)), false, &mut out, &mut counts).expect("statements");
         assert_eq!((out.removals.len(), out.statements.len()), (1, 1));
         assert_eq!(counts, Counts { inserts: 3, updates: 0, deletes: 3 });
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedRwLockWriteGuard, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::cold::Cold;
 use super::drift::Anomaly;
 use super::mend::{self, Kept, Mended};
 use super::{Counts, Output, Part};
@@ -31,6 +32,7 @@ pub struct Writing {
     pub paused: watch::Receiver<bool>,
     pub applied: watch::Sender<Applied>,
     pub observer: Observer,
+    pub cold: Arc<Cold>,
     /// A stop is looked at between batches, never inside one.
     pub stop: CancellationToken,
 }
@@ -125,6 +127,7 @@ pub async fn write(mut writing: Writing, mut parts: mpsc::Receiver<Part>) -> Res
         };
         inside = part.end.is_none();
         batch.add(&part, met);
+        writing.cold.note(part.changes, timing.execute);
         writing.spent(timing);
         if let Some(end) = &part.end {
             writing.report(std::mem::take(&mut batch), end, began.elapsed());
@@ -169,7 +172,7 @@ async fn carry_out_kept(
     let count = |kind: Kind| anomalies.iter().filter(|anomaly| anomaly.kind == kind).map(|anomaly| anomaly.copies).sum();
     let (missing, unexpected) = (count(Kind::Missing), count(Kind::Unexpected));
     let tables: BTreeSet<&str> = anomalies.iter().map(|anomaly| &*anomaly.table).collect();
-    let policy = kept.policy.as_str();
+    let policy = kept.cure.as_str();
     tracing::warn!(?tables, missing, unexpected, policy, "the target's rows are not what the source's changes imply");
     let early = carry_out(writer, writes.get(..kept.families).unwrap_or(&[]), None).await?;
     let timing = carry_out(writer, &[output], end).await?;

@@ -173,6 +173,7 @@ fn apply(section: &mut Section<'_>) -> apply::Settings {
         on_drift: section
             .parsed("on_drift", &format!("one of {}", OnDrift::ALL.map(OnDrift::as_str).join(", ")))
             .unwrap_or_default(),
+        prefetch: section.number("prefetch", Some(apply::PREFETCH), apply::PREFETCH_RANGE),
     }
 }
 

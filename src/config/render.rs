@@ -41,6 +41,7 @@ pub(super) fn render(config: &Config) -> String {
     page.text("batch_bytes", config.apply.batch_bytes);
     page.plain("batch_transactions", config.apply.batch_transactions);
     page.text("on_drift", config.apply.on_drift);
+    page.plain("prefetch", config.apply.prefetch);
 
     page.section("retry");
     page.text("connection_window", duration_text(config.retry.connection_window));

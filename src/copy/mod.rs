@@ -118,8 +118,8 @@ pub struct Copying {
     pub families: Arc<Families>,
     /// How far the stream has come; `None` without one.
     pub reach: Option<Reach>,
-    /// The target takes LOAD DATA LOCAL.
-    pub loads: bool,
+    /// See [`crate::target::writer::Writer::loads`].
+    pub loads: Option<usize>,
 }
 
 impl Copying {

@@ -31,6 +31,13 @@ pub struct Rows {
     pub at: FilePosition,
 }
 
+impl Rows {
+    /// What they take in memory: beside its bytes each change has a place in the list.
+    pub fn weight(&self) -> usize {
+        self.bytes + self.changes.len() * size_of::<Change>()
+    }
+}
+
 /// The end of a source transaction: its XID, COMMIT, or the end of a statement that commits itself.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Commit {
@@ -65,12 +72,12 @@ impl StreamItem {
         }
     }
 
-    /// Bytes of the events that it was made of.
-    pub fn bytes(&self) -> usize {
+    /// What its rows take in memory.
+    pub fn weight(&self) -> usize {
         match self {
-            Self::Rows(rows) => rows.bytes,
+            Self::Rows(rows) => rows.weight(),
             Self::Commit(_) | Self::Prepared(..) => 0,
-            Self::Decided { rows, .. } => rows.iter().map(|rows| rows.bytes).sum(),
+            Self::Decided { rows, .. } => rows.iter().map(Rows::weight).sum(),
         }
     }
 }

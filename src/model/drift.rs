@@ -18,6 +18,31 @@ impl OnDrift {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Stop => "stop",
+            Self::Repair => Cure::Repair.as_str(),
+            Self::Record => Cure::Record.as_str(),
+        }
+    }
+
+    /// None where drift stops the task.
+    pub const fn cure(self) -> Option<Cure> {
+        match self {
+            Self::Stop => None,
+            Self::Repair => Some(Cure::Repair),
+            Self::Record => Some(Cure::Record),
+        }
+    }
+}
+
+/// What is done about drift that does not stop the task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cure {
+    Repair,
+    Record,
+}
+
+impl Cure {
+    pub const fn as_str(self) -> &'static str {
+        match self {
             Self::Repair => "repair",
             Self::Record => "record",
         }

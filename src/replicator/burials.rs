@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::watch::every;
-use crate::conn::{Endpoint, Purpose};
+use crate::conn::{self, Endpoint, Purpose};
 use crate::fault::{Class, Fault};
 use crate::model::change::KeyBytes;
 use crate::model::table::{Table, TableName};
@@ -74,7 +74,7 @@ pub async fn prove(burials: Burials) -> Result<(), Fault> {
                 // A lock that lasts longer than the server lets us wait: the next look may have another witness.
                 Err(fault) if fault.code.class() == Some(Class::Other) => {
                     source::run(conn, "ROLLBACK").await?;
-                    source::run(conn, source::IDLE).await?;
+                    source::run(conn, conn::IDLE).await?;
                 }
                 Err(fault) => return Err(fault),
             }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, watch as channel};
 use tokio::task::JoinSet;
 
@@ -50,8 +51,8 @@ pub(super) struct Chart {
     overlaps: Arc<Overlaps>,
     families: Arc<Families>,
     pending: Vec<Pending>,
-    /// The target takes LOAD DATA LOCAL.
-    loads: bool,
+    /// See [`writer::Writer::loads`].
+    loads: Option<usize>,
 }
 
 impl Assemble for Assembler {
@@ -270,20 +271,23 @@ async fn set_up_lane(
     let observer = replicator.observer.clone();
     let pump = stream::pump(reader, assembler, lane, observer.clone());
     let uuid = chart.facts.uuid.clone();
+    let cold = Arc::new(apply::Cold::default());
     let places = apply::family::places(&chart.families, &chart.tables)?;
     let merger = Merger::new(charter.apply.clone(), Arc::clone(&chart.overlaps), uuid.clone(), checkpoint.position.clone())
         .with_places(places)
-        .with_loads(chart.loads);
+        .with_loads(chart.loads)
+        .with_cold(Arc::clone(&cold));
     let merging = apply::merge(merger, received_loads, parts, observer.clone());
     let writing = apply::write(
         Writing {
-            writer,
+            writer: writer.with_prefetch(&charter.target, charter.apply.prefetch),
             source_uuid: uuid.clone(),
             phase: replicator.knobs.phase.subscribe(),
             limits: replicator.knobs.limits.subscribe(),
             paused: replicator.knobs.paused.subscribe(),
             applied,
             observer: observer.clone(),
+            cold,
             stop: replicator.stop.clone(),
         },
         received_parts,
@@ -302,7 +306,7 @@ async fn set_up_lane(
     let guarding = watch::guard(charter.target.clone(), charter.task.clone(), checkpoint.epoch);
     crew.spawn(async move { (Hand::Pump, pump.await) });
     crew.spawn(async move { (Hand::Guard, guarding.await) });
-    crew.spawn(async move { (Hand::Merger, merging.await) });
+    crew.spawn_blocking(move || (Hand::Merger, Handle::current().block_on(merging)));
     crew.spawn(async move { (Hand::Writer, writing.await) });
     crew.spawn(async move { (Hand::Watch, watching.await) });
     let phase = replicator.knobs.phase.clone();
@@ -317,7 +321,7 @@ async fn set_up_lane(
 }
 
 /// Reads both ends: what server this is, what the ledger says, what the tables are.
-async fn survey(replicator: &Replicator, checkpoint: &Checkpoint, loads: bool) -> Result<Chart, Fault> {
+async fn survey(replicator: &Replicator, checkpoint: &Checkpoint, loads: Option<usize>) -> Result<Chart, Fault> {
     let charter = &replicator.charter;
     let mut source = source::connect(&charter.source, Purpose::Catalog).await?;
     let mut target = target::connect(&charter.target, Purpose::Catalog).await?;

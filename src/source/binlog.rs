@@ -17,21 +17,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use mysql_async::binlog::events::{
-    Event as WireEvent, EventData, QueryEvent, RowsEventData, TableMapEvent, TransactionPayloadEvent,
-};
-use mysql_async::binlog::{BinlogChecksumAlg, RowsEventFlags, StatusVarKey, TransactionPayloadCompressionType};
+use mysql_async::binlog::events::{Event as WireEvent, EventData, QueryEvent, RowsEventData, TransactionPayloadEvent};
+use mysql_async::binlog::{BinlogChecksumAlg, EventType, RowsEventFlags, StatusVarKey, TransactionPayloadCompressionType};
 use mysql_async::prelude::Queryable;
 use mysql_async::{BinlogStream, BinlogStreamRequest, GnoInterval, Sid};
 
+use super::maps::Maps;
 use super::offset::{self, Passed, Skip};
 use crate::conn::{Endpoint, Purpose, diagnose};
 use crate::fault::{Code, Fault, Side};
 use crate::model::event::{Event, Framed, RowsEvent, RowsKind};
 use crate::model::gtid::{Gtid, GtidSet, Origin};
-use crate::model::image::{ImageError, Layout, Wire};
 use crate::model::position::FilePosition;
-use crate::model::table::TableName;
 use crate::model::xid::XaEnd;
 
 /// The source sends a sign of life this often when nothing happens.
@@ -116,6 +113,7 @@ pub struct Reader {
     stuck: Option<Stuck>,
     /// Signs of life in a row.
     beats: u32,
+    maps: Maps,
 }
 
 /// The set as the request has it. Tags (8.3 and newer) are sources of their own there, too.
@@ -173,7 +171,7 @@ pub async fn open(
     };
     let stream = conn.get_binlog_stream(request).await.map_err(|error| diagnose(Side::Source, &error))?;
     let (silences, stuck) = (Arc::clone(silences), silences.look());
-    Ok(Reader { stream, file: String::new(), end, skip, silences, stuck, beats: 0 })
+    Ok(Reader { stream, file: String::new(), end, skip, silences, stuck, beats: 0, maps: Maps::default() })
 }
 
 /// What the client's framing says of a connection that ends inside a packet: of an event that is damaged, it says more.
@@ -296,7 +294,7 @@ impl Reader {
         }
     }
 
-    fn translate(&self, event: &WireEvent) -> Result<Event, Fault> {
+    fn translate(&mut self, event: &WireEvent) -> Result<Event, Fault> {
         let header = event.header();
         verify_checksum(event)?;
         let Ok(kind) = header.event_type() else {
@@ -307,6 +305,11 @@ impl Reader {
                 _ => Event::Unsupported(format!("event type {raw}")),
             });
         };
+        if kind == EventType::TABLE_MAP_EVENT
+            && let Some(known) = self.maps.known(event.data())
+        {
+            return Ok(known);
+        }
         let data = event.read_data().map_err(|error| Fault::new(Code::EventDamaged, format!("{kind:?}: {error}")))?;
         let Some(data) = data else { return Ok(Event::Unsupported(format!("{kind:?}"))) };
         Ok(match data {
@@ -323,11 +326,7 @@ impl Reader {
             EventData::AnonymousGtidEvent(anonymous) => {
                 Event::Begin { gtid: None, at_micros: Some(anonymous.0.immediate_commit_timestamp()).filter(|at| *at > 0) }
             }
-            EventData::TableMapEvent(map) => Event::TableMap {
-                id: map.table_id(),
-                name: TableName::new(map.database_name(), map.table_name()),
-                layout: layout(&map),
-            },
+            EventData::TableMapEvent(map) => self.maps.read(event.data(), &map),
             EventData::RowsEvent(rows) => rows_event(&rows),
             EventData::QueryEvent(query) => statement(&query),
             EventData::XidEvent(_) => Event::Commit,
@@ -407,21 +406,6 @@ fn inflate(payload: &TransactionPayloadEvent<'_>) -> Result<(), Fault> {
         return Ok(());
     }
     Err(Fault::new(Code::EventDamaged, "a compressed transaction does not inflate to the size that it names"))
-}
-
-fn layout(map: &TableMapEvent<'_>) -> Result<Arc<Layout>, ImageError> {
-    let count = usize::try_from(map.columns_count()).unwrap_or(usize::MAX).min(4096);
-    let mut columns = Vec::with_capacity(count);
-    for index in 0..count {
-        // The raw byte: the client's own reading of it folds string types.
-        let kind = match map.get_raw_column_type(index) {
-            Ok(Some(kind)) => kind as u8,
-            Ok(None) => return Err(ImageError::Short(index)),
-            Err(unknown) => return Err(ImageError::UnknownType(unknown.0)),
-        };
-        columns.push(Wire::parse(kind, map.get_column_metadata(index).unwrap_or(&[]))?);
-    }
-    Ok(Arc::new(Layout::new(columns)))
 }
 
 fn rows_event(rows: &RowsEventData<'_>) -> Event {

@@ -31,7 +31,7 @@ use mysql_async::{Conn, IsolationLevel, TxOpts};
 
 use super::binlog::{self, FILE_START, Silences, Start};
 use super::facts::{self, Facts};
-use crate::conn::{Endpoint, Purpose, diagnose};
+use crate::conn::{self, Endpoint, Purpose, diagnose};
 use crate::fault::{Code, Fault, Side};
 use crate::model::change::{Change, Rows, StreamItem};
 use crate::model::event::{Event, Framed};
@@ -135,5 +135,5 @@ pub async fn wait_for_row(conn: &mut Conn, table: &Table, key: &[u8]) -> Result<
     let mut transaction = conn.start_transaction(options).await.map_err(|error| place(&error))?;
     transaction.query_drop(probe::one_row(table, row_key, key)).await.map_err(|error| place(&error))?;
     transaction.commit().await.map_err(|error| place(&error))?;
-    super::run(conn, super::IDLE).await
+    super::run(conn, conn::IDLE).await
 }

@@ -22,8 +22,9 @@ struct Found {
 
 /// For each such table of the schema, what depends on what.
 pub async fn bound(conn: &mut Conn, schema: &str) -> Result<Vec<(TableName, String)>, Fault> {
-    let mut tables = columns(conn, schema).await?;
-    for (table, index, expression) in expressions(conn, schema).await? {
+    let (indexed, expressions) = indexes(conn, schema).await?;
+    let mut tables = columns(conn, schema, &indexed).await?;
+    for (table, index, expression) in expressions {
         tables.entry(table).or_default().stored.push((format!("the index {index}"), None, expression));
     }
     let mut bound = Vec::new();
@@ -37,15 +38,7 @@ pub async fn bound(conn: &mut Conn, schema: &str) -> Result<Vec<(TableName, Stri
     Ok(bound)
 }
 
-async fn columns(conn: &mut Conn, schema: &str) -> Result<HashMap<TableName, Found>, Fault> {
-    let indexed: Vec<(String, Option<String>)> = conn
-        .query(format!(
-            "SELECT DISTINCT TABLE_NAME, COLUMN_NAME FROM information_schema.STATISTICS WHERE TABLE_SCHEMA={}",
-            quoted(schema)
-        ))
-        .await
-        .map_err(|error| diagnose(Side::Source, &error))?;
-    let indexed: HashSet<(String, String)> = indexed.into_iter().filter_map(|(table, column)| Some((table, column?))).collect();
+async fn columns(conn: &mut Conn, schema: &str, indexed: &HashSet<Indexed>) -> Result<HashMap<TableName, Found>, Fault> {
     let rows: Vec<Row> = conn
         .query(format!(
             "SELECT TABLE_NAME AS t, COLUMN_NAME AS c, DATA_TYPE AS d, EXTRA AS e, GENERATION_EXPRESSION AS g \
@@ -72,15 +65,25 @@ async fn columns(conn: &mut Conn, schema: &str) -> Result<HashMap<TableName, Fou
     Ok(tables)
 }
 
-/// Table, index and expression. Versions without such indexes have no column for it.
-async fn expressions(conn: &mut Conn, schema: &str) -> Result<Vec<(TableName, String, String)>, Fault> {
+/// A table and a column of it that is in an index.
+type Indexed = (String, String);
+/// A table, an index of it, and an expression in that.
+type Expression = (TableName, String, String);
+
+/// What the indexes are over. Versions without indexes over expressions have no column for these.
+async fn indexes(conn: &mut Conn, schema: &str) -> Result<(HashSet<Indexed>, Vec<Expression>), Fault> {
     let rows: Vec<Row> = conn
         .query(format!("SELECT * FROM information_schema.STATISTICS WHERE TABLE_SCHEMA={}", quoted(schema)))
         .await
         .map_err(|error| diagnose(Side::Source, &error))?;
-    let read = |mut row: Row| {
-        let expression = row.take::<Option<String>, _>("EXPRESSION").flatten()?;
-        Some((TableName::new(schema, row.take::<String, _>("TABLE_NAME")?), row.take("INDEX_NAME")?, expression))
-    };
-    Ok(rows.into_iter().filter_map(read).collect())
+    let (mut indexed, mut expressions) = (HashSet::new(), Vec::new());
+    for mut row in rows {
+        let mut text = |name: &str| row.take::<Option<String>, _>(name).flatten();
+        let (Some(table), Some(index)) = (text("TABLE_NAME"), text("INDEX_NAME")) else { continue };
+        if let Some(expression) = text("EXPRESSION") {
+            expressions.push((TableName::new(schema, &table), index, expression));
+        }
+        indexed.extend(text("COLUMN_NAME").map(|column| (table, column)));
+    }
+    Ok((indexed, expressions))
 }

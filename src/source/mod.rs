@@ -19,6 +19,7 @@ pub mod fence;
 pub mod generated;
 pub mod heartbeat;
 mod later;
+mod maps;
 mod offset;
 pub mod rows;
 
@@ -49,8 +50,6 @@ pub async fn connect_to(endpoint: &Endpoint, purpose: Purpose, uuid: &str) -> Re
 /// For a session that holds a lock: if the network goes silent, the source ends it soon, and with it the lock, instead of waiting for
 /// hours for a client that is gone.
 pub const HOLDING: &str = "SET SESSION wait_timeout=5";
-/// For a session that holds none any more: as every session of ours begins.
-pub const IDLE: &str = "SET SESSION wait_timeout=28800";
 
 /// Runs a statement that returns no rows.
 pub async fn run(conn: &mut Conn, statement: &str) -> Result<(), Fault> {
@@ -72,6 +71,6 @@ pub async fn may_lock(conn: &mut Conn, tables: &[TableName]) -> Result<(), Fault
             }
         }
     }
-    run(conn, IDLE).await?;
+    run(conn, conn::IDLE).await?;
     refused.map_or(Ok(()), Err)
 }

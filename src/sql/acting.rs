@@ -1,7 +1,5 @@
 //! Statements under which the target's foreign keys act: see [`crate::apply`].
 
-use bytes::Bytes;
-
 use super::Ident;
 use super::dml::{self, RowError, Shapes};
 use super::statement::{Expect, Statement};
@@ -42,7 +40,7 @@ pub fn update(shapes: &Shapes, table: &Table, key: &[u8], after: &RowImage) -> R
     for part in [b" WHERE ", condition.before.as_bytes(), key, condition.after.as_bytes()] {
         text.extend_from_slice(part);
     }
-    Ok(Statement { table: shapes.table.clone(), text, expect: Expect::Exactly(1), blanks, lines: Bytes::new() })
+    Ok(Statement { blanks, ..Statement::new(shapes.table.clone(), text, Expect::Exactly(1)) })
 }
 
 #[cfg(test)]
@@ -61,7 +59,7 @@ mod tests {
         table.columns[1].generated = true;
         let layout = Arc::new(Layout::new(vec![Wire::Integer { bytes: 1 }, Wire::Integer { bytes: 1 }, Wire::Enum { bytes: 1 }]));
         let after = RowImage::new(Arc::from([0, 7, 14, 0]), 0, 4, layout);
-        let statement = update(&Shapes::new(&table, false), &table, b"3", &after).expect("a statement");
+        let statement = update(&Shapes::new(&table, None), &table, b"3", &after).expect("a statement");
         assert_eq!(String::from_utf8_lossy(&statement.text), "UPDATE `shop`.`t` SET `id`=7,`e`=0 WHERE `id` IN (3)");
         assert_eq!((statement.expect, statement.blanks), (Expect::Exactly(1), 1));
     }

@@ -1,13 +1,11 @@
 //! Row-writing statements. The heads and tails are spelled once per table version ([`Shapes`]); what is paid per row is only its
 //! values.
 //!
-//! No `REPLACE` anywhere: it deletes rows it collides with, which fires cascades and triggers. An upsert is `INSERT … ON DUPLICATE
+//! No `REPLACE` where it would delete the rows that it collides with, which fires cascades and triggers. An upsert is `INSERT … ON DUPLICATE
 //! KEY UPDATE` with `VALUES()`, which every version from 5.7 on understands (the row alias that replaces it needs 8.0.19, more
 //! than PolarDB promises). Its count tells what happened: 1 for an inserted row, 2 for a changed one, 0 for an equal one.
 
 use std::sync::Arc;
-
-use bytes::Bytes;
 
 use super::literal::{self, Unwritable};
 use super::statement::{Expect, Statement};
@@ -21,6 +19,11 @@ pub const STATEMENT_BYTES: usize = 1024 * 1024;
 
 /// Keys in one `IN` list: enough that the statement's own cost vanishes, few enough for every server's range optimizer.
 pub const KEYS_PER_STATEMENT: usize = 2_000;
+
+/// Keys of a statement whose rows are read ahead: so few that their pages are still in a small memory when it comes.
+pub(super) const KEYS_AHEAD: usize = 500;
+/// Keys of one question.
+const KEYS_PER_READ: usize = 32;
 
 /// Why a row cannot be written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,8 +40,10 @@ pub struct Shapes {
     pub(super) insert: Vec<u8>,
     pub(super) overwrite: Vec<u8>,
     pub(super) keep: Vec<u8>,
-    /// The statement that takes rows as lines, where the target and the table's types allow it.
+    /// The statements that take rows as lines, where the target and the table's types allow it: new ones, and ones that may be there.
     pub(super) load: Option<Vec<u8>>,
+    pub(super) load_over: Option<Vec<u8>>,
+    pub(super) many: usize,
     /// By the row key; of no use without one.
     pub delete: Delete,
     /// By each secondary unique key, in the table's order.
@@ -52,8 +57,8 @@ pub struct Shapes {
 }
 
 impl Shapes {
-    /// `loads`: the target takes LOAD DATA LOCAL.
-    pub fn new(table: &Table, loads: bool) -> Self {
+    /// `loads`: from so many rows on LOAD DATA LOCAL is worth it; `None` where the target does not take it.
+    pub fn new(table: &Table, loads: Option<usize>) -> Self {
         let name = qualified(&table.name);
         let columns: Vec<Ident<'_>> = table.written().map(|(_, column)| Ident(&column.name)).collect();
         let list =
@@ -62,16 +67,19 @@ impl Shapes {
         let delete = |key: &[usize]| {
             let condition = KeyCondition::new(table, key);
             let head = format!("DELETE FROM {name} WHERE {}", condition.before).into_bytes();
-            Delete { head, condition, table: Arc::clone(&shown) }
+            let count = format!("SELECT COUNT(*) FROM {name} WHERE {}", condition.before).into_bytes();
+            Delete { head, count, condition, table: Arc::clone(&shown) }
         };
+        let (load, load_over) = inserts::loads(table, &name, loads.is_some());
         let first = columns.first().map_or_else(String::new, ToString::to_string);
         Self {
             insert: format!("INSERT INTO {name} ({}) VALUES ", list(",", &|column| column.to_string())).into_bytes(),
             overwrite: format!(" ON DUPLICATE KEY UPDATE {}", list(",", &|column| format!("{column}=VALUES({column})")))
                 .into_bytes(),
             keep: format!(" ON DUPLICATE KEY UPDATE {first}={name}.{first}").into_bytes(),
-            load: (loads && inserts::takes_lines(table))
-                .then(|| inserts::load_of(&name, &list(",", &|column| column.to_string()))),
+            load,
+            load_over,
+            many: loads.unwrap_or(usize::MAX),
             delete: delete(table.key_columns().unwrap_or(&[])),
             evict: table.secondary_uniques.iter().map(|key| delete(&key.columns)).collect(),
             digest: if table.key_columns().is_none() { keyless::digest_expression(table) } else { None },
@@ -113,53 +121,59 @@ fn by_parts(table: &Table, key: &[usize]) -> bool {
     key.len() > 1 && kinds.into_iter().any(|kind| matches!(kind, ColumnKind::Enum | ColumnKind::Set | ColumnKind::Bit))
 }
 
-/// How many of these keys, spelled by [`write_key`], stand in the table. At most [`KEYS_PER_STATEMENT`] of them.
-pub fn count_keys(shapes: &Shapes, keys: &[&[u8]]) -> Vec<u8> {
-    let condition = &shapes.delete.condition;
-    let mut text = format!("SELECT COUNT(*) FROM {} WHERE {}", shapes.name, condition.before).into_bytes();
+/// How many of these keys, spelled by [`write_key`], stand in the table: `shape` is [`Shapes::delete`]. At most
+/// [`KEYS_PER_STATEMENT`] of them.
+pub fn count_keys(shape: &Delete, keys: &[&[u8]]) -> Vec<u8> {
+    let mut text = shape.count.clone();
     for (at, key) in keys.iter().enumerate() {
         if at > 0 {
-            text.extend_from_slice(condition.separator.as_bytes());
+            text.extend_from_slice(shape.condition.separator.as_bytes());
         }
         text.extend_from_slice(key);
     }
-    text.extend_from_slice(condition.after.as_bytes());
+    text.extend_from_slice(shape.condition.after.as_bytes());
     text
+}
+
+/// [`Statement::reads`] for these keys.
+pub(super) fn reads(shape: &Delete, keys: impl Iterator<Item = impl AsRef<[u8]>>) -> Vec<Vec<u8>> {
+    let keys: Vec<_> = keys.collect();
+    let count = |some: &[_]| count_keys(shape, &some.iter().map(AsRef::as_ref).collect::<Vec<&[u8]>>());
+    keys.chunks(KEYS_PER_READ).map(count).collect()
 }
 
 /// A DELETE by keys, but for the keys.
 #[derive(Debug)]
 pub struct Delete {
     head: Vec<u8>,
+    /// The head of the question how many of them there are.
+    count: Vec<u8>,
     condition: KeyCondition,
     table: Arc<str>,
 }
 
-/// Deletes by key: `shape` is [`Shapes::delete`] or one of [`Shapes::evict`], `keys` are spelled by [`write_key`].
-pub fn deletes<'k>(shape: &Delete, keys: impl Iterator<Item = &'k [u8]>, strict: bool, limit: usize, out: &mut Vec<Statement>) {
-    let (mut text, mut count) = (Vec::new(), 0_u64);
-    let mut close = |text: &mut Vec<u8>, count: &mut u64| {
+/// Deletes by key: `shape` is [`Shapes::delete`] or one of [`Shapes::evict`], `keys` are spelled by [`write_key`]; with `ahead`, there
+/// are questions for who reads ahead.
+pub fn deletes<'k>(shape: &Delete, keys: impl Iterator<Item = &'k [u8]>, strict: bool, ahead: bool, out: &mut Vec<Statement>) {
+    let (mut text, mut taken) = (Vec::new(), Vec::new());
+    let most = if ahead { KEYS_AHEAD } else { KEYS_PER_STATEMENT };
+    let mut close = |text: &mut Vec<u8>, taken: &mut Vec<&[u8]>| {
         text.extend_from_slice(shape.condition.after.as_bytes());
-        let expect = if strict { Expect::Exactly(*count) } else { Expect::Any };
-        out.push(Statement {
-            table: Arc::clone(&shape.table),
-            text: std::mem::take(text),
-            expect,
-            blanks: 0,
-            lines: Bytes::new(),
-        });
-        *count = 0;
+        let expect = if strict { Expect::Exactly(taken.len() as u64) } else { Expect::Any };
+        let reads = if ahead { reads(shape, taken.iter()) } else { Vec::new() };
+        out.push(Statement { reads, ..Statement::new(Arc::clone(&shape.table), std::mem::take(text), expect) });
+        taken.clear();
     };
     for key in keys {
-        if count > 0 && (text.len() + key.len() > limit || count as usize >= KEYS_PER_STATEMENT) {
-            close(&mut text, &mut count);
+        if !taken.is_empty() && (text.len() + key.len() > STATEMENT_BYTES || taken.len() >= most) {
+            close(&mut text, &mut taken);
         }
-        text.extend_from_slice(if count == 0 { &shape.head } else { shape.condition.separator.as_bytes() });
+        text.extend_from_slice(if taken.is_empty() { &shape.head } else { shape.condition.separator.as_bytes() });
         text.extend_from_slice(key);
-        count += 1;
+        taken.push(key);
     }
-    if count > 0 {
-        close(&mut text, &mut count);
+    if !taken.is_empty() {
+        close(&mut text, &mut taken);
     }
 }
 
@@ -293,10 +307,10 @@ pub(super) mod tests {
         let mut table = shop();
         let mut out = Vec::new();
         let key = key_of(&table, &[0], &row(7, b"x")).expect("a key");
-        deletes(&Shapes::new(&table, false).delete, [key.as_slice()].into_iter(), true, 1000, &mut out);
+        deletes(&Shapes::new(&table, None).delete, [key.as_slice()].into_iter(), true, false, &mut out);
         table.row_key = crate::model::table::RowKey::Key(Key { name: "PRIMARY".into(), columns: vec![1, 0] });
         let key = key_of(&table, &[1, 0], &row(7, b"x")).expect("a key");
-        deletes(&Shapes::new(&table, false).delete, [key.as_slice(), key.as_slice()].into_iter(), true, 1000, &mut out);
+        deletes(&Shapes::new(&table, None).delete, [key.as_slice(), key.as_slice()].into_iter(), true, false, &mut out);
         assert_eq!(
             texts(out),
             ["DELETE FROM `shop`.`t` WHERE `id` IN (7)", "DELETE FROM `shop`.`t` WHERE (`na``me`,`id`) IN (('x',7),('x',7))"]

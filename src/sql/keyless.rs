@@ -24,7 +24,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
 use super::dml::{RowError, Shapes, is_minus_zero};
@@ -277,13 +276,7 @@ impl Removal {
         }
         let mut text = format!("DELETE FROM {}", self.shapes.name).into_bytes();
         self.write_condition(&mut text, self.shapes.digest.as_deref().unwrap_or_default());
-        let mut statements = vec![Statement {
-            table: Arc::clone(&self.shapes.table),
-            text,
-            expect: Expect::Exactly(all),
-            blanks: 0,
-            lines: Bytes::new(),
-        }];
+        let mut statements = vec![Statement::new(Arc::clone(&self.shapes.table), text, Expect::Exactly(all))];
         statements.extend(again.finish());
         Ok(statements)
     }
@@ -310,7 +303,7 @@ pub fn delete_some(shapes: &Shapes, table: &Table, row: &RowImage, count: u64) -
     let mut text = format!("DELETE FROM {} WHERE ", shapes.name).into_bytes();
     write_is(&mut text, shapes, table, row)?;
     text.extend_from_slice(format!(" LIMIT {count}").as_bytes());
-    Ok(Statement { table: Arc::clone(&shapes.table), text, expect: Expect::Exactly(count), blanks: 0, lines: Bytes::new() })
+    Ok(Statement::new(Arc::clone(&shapes.table), text, Expect::Exactly(count)))
 }
 
 /// A condition that an index can serve. One value stands there twice: as an equality the optimizer would put it in the column's place

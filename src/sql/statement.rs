@@ -26,11 +26,18 @@ pub struct Statement {
     pub blanks: usize,
     /// The rows of a LOAD DATA, one a line; empty for every other statement.
     pub lines: Bytes,
+    /// Questions that touch the rows which it will change, in pieces that several sessions can ask at once; none where nobody reads ahead.
+    pub reads: Vec<Vec<u8>>,
 }
 
 impl Statement {
+    /// A plain one.
+    pub fn new(table: Arc<str>, text: Vec<u8>, expect: Expect) -> Self {
+        Self { table, text, expect, blanks: 0, lines: Bytes::new(), reads: Vec::new() }
+    }
+
     /// One that touches no rows of the source's.
     pub fn of_ours(text: impl Into<Vec<u8>>, expect: Expect) -> Self {
-        Self { table: Arc::from("the task's own tables"), text: text.into(), expect, blanks: 0, lines: Bytes::new() }
+        Self::new(Arc::from("the task's own tables"), text.into(), expect)
     }
 }

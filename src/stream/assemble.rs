@@ -19,7 +19,7 @@ use crate::fault::{Code, Fault};
 use crate::model::change::{Change, Commit, Rows, StreamItem};
 use crate::model::event::{Event, Framed, RowsEvent, RowsKind};
 use crate::model::gtid::{Gtid, GtidSet};
-use crate::model::image::{Layout, RowImage};
+use crate::model::image::{ImageError, Layout, RowImage};
 use crate::model::partial;
 use crate::model::position::{FilePosition, Position};
 use crate::model::selection::{Selection, is_system_schema};
@@ -39,6 +39,16 @@ enum Mapped {
         seen: Arc<Layout>,
     },
     Ignored,
+}
+
+impl Mapped {
+    /// Whether it is what these, which have not changed, would come to again.
+    fn is(&self, name: &TableName, layout: &Result<Arc<Layout>, ImageError>) -> bool {
+        match (self, layout) {
+            (Self::Ours { table, layout: known, .. }, Ok(layout)) => table.name == *name && Arc::ptr_eq(known, layout),
+            _ => false,
+        }
+    }
 }
 
 /// Where in an event group we are.
@@ -191,8 +201,10 @@ impl Assembler {
                 whole?;
             }
             Event::TableMap { id, name, layout } => {
-                let mapped = self.map(name, layout)?;
-                self.maps.insert(id, mapped);
+                if !self.maps.get(&id).is_some_and(|known| known.is(&name, &layout)) {
+                    let mapped = self.map(name, layout)?;
+                    self.maps.insert(id, mapped);
+                }
             }
             Event::Rows(rows) => return self.rows(rows, end, bytes),
             Event::Query { schema, sql } => return self.query(&schema, &sql, end, timestamp),
@@ -218,7 +230,7 @@ impl Assembler {
         FilePosition { file: self.file.to_string(), offset }
     }
 
-    fn map(&self, name: TableName, layout: Result<Arc<Layout>, crate::model::image::ImageError>) -> Result<Mapped, Fault> {
+    fn map(&self, name: TableName, layout: Result<Arc<Layout>, ImageError>) -> Result<Mapped, Fault> {
         if !self.selection.includes(&name.schema, &name.table) {
             return Ok(Mapped::Ignored);
         }

@@ -21,16 +21,13 @@
 use std::collections::HashMap;
 
 use crate::fault::{Code, Fault};
-use crate::model::change::{Change, Rows};
+use crate::model::change::Rows;
 use crate::model::position::FilePosition;
 use crate::model::xid::Xid;
 
 /// What all held rows together may take. As much as two batches are given: who prepares more at once holds its locks on all of it,
 /// and a task that ran out of memory would be worse off than one that stops with a remedy.
 pub const LIMIT: usize = 64 << 20;
-
-/// Beside its bytes each change has a place in a list.
-const PER_CHANGE: usize = size_of::<Change>();
 
 /// Prepared transactions, by name; those without rows of ours, too, so that their decision is known to be of no concern.
 #[derive(Debug, Default)]
@@ -39,14 +36,10 @@ pub struct Hold {
     bytes: usize,
 }
 
-fn weight(rows: &Rows) -> usize {
-    rows.bytes + rows.changes.len() * PER_CHANGE
-}
-
 impl Hold {
     /// Adds rows to a group that is being read.
     pub fn add(&mut self, group: &mut Vec<Rows>, rows: Rows) -> Result<(), Fault> {
-        self.bytes += weight(&rows);
+        self.bytes += rows.weight();
         group.push(rows);
         if self.bytes > LIMIT {
             let detail = format!("XA transactions that are not yet committed hold more than {} MiB of rows", LIMIT >> 20);
@@ -73,7 +66,7 @@ impl Hold {
 
     /// No longer held.
     pub fn release(&mut self, group: &[Rows]) {
-        self.bytes = self.bytes.saturating_sub(group.iter().map(weight).sum());
+        self.bytes = self.bytes.saturating_sub(group.iter().map(Rows::weight).sum());
     }
 
     /// The rows as changes of the moment at which they are committed.

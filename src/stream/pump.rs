@@ -23,7 +23,7 @@ type Load = (Vec<StreamItem>, Option<OwnedSemaphorePermit>);
 #[derive(Debug)]
 pub struct Lane {
     pub loads: mpsc::Sender<Load>,
-    /// Bytes of events that are read and not yet merged: one permit a KiB.
+    /// Rows that are read and not yet merged: one permit a KiB.
     pub budget: Arc<Semaphore>,
     /// Transactions handed on so far.
     pub received: Arc<AtomicU64>,
@@ -31,7 +31,7 @@ pub struct Lane {
     pub read: watch::Sender<FilePosition>,
 }
 
-/// KiB of events that may wait for the merger.
+/// KiB of rows that may wait for the merger.
 pub const BUDGET_KIB: usize = 32 * 1024;
 /// Loads that may wait: commits are small, so the budget alone would not bound them.
 pub const LOADS: usize = 512;
@@ -96,9 +96,9 @@ impl Gathered {
         }
         if let Some(item) = &item {
             self.commits += u64::from(item.commit().is_some());
-            self.kib += match item.bytes() {
+            self.kib += match item.weight() {
                 0 => 0,
-                bytes => bytes / 1024 + 1,
+                weight => weight / 1024 + 1,
             };
         }
         self.items.extend(item);

@@ -32,7 +32,7 @@ pub(crate) async fn odd(
     let mut odd = Vec::new();
     let mut open: Vec<&[&[u8]]> = keys.chunks(KEYS_PER_STATEMENT).collect();
     while let Some(keys) = open.pop().filter(|_| odd.len() <= most) {
-        let query = dml::count_keys(shapes, keys);
+        let query = dml::count_keys(&shapes.delete, keys);
         let count: Option<u64> = conn.query_first(query).await.map_err(|error| diagnose(&error).at(shapes.shown()))?;
         if count == Some(if stand { keys.len() as u64 } else { 0 }) {
             continue;

@@ -6,6 +6,7 @@
 //! * [`chunk`]: one transaction = a chunk's rows + its line in the ledger.
 //! * [`pipeline`]: many statements in one round trip.
 //! * [`load`]: rows as lines.
+//! * [`prefetch`]: other sessions read ahead of the writer.
 //! * [`anomalies`]: rows that are not what the source's events imply.
 //! * [`session`]: what is left of sessions whose client has gone.
 //! * [`long`]: statements that do not fit into one packet.
@@ -15,6 +16,7 @@ pub mod chunk;
 mod load;
 pub mod long;
 mod pipeline;
+mod prefetch;
 pub mod prepared;
 pub mod session;
 pub mod state;

@@ -49,7 +49,8 @@ impl<'a> Pipeline<'a> {
         Ok(self.affected)
     }
 
-    async fn send(&mut self) -> Result<(), Fault> {
+    /// Executes what waits, and goes on.
+    pub async fn send(&mut self) -> Result<(), Fault> {
         let Some(first) = self.waiting.first() else { return Ok(()) };
         let text = std::mem::take(&mut self.text);
         let mut answers = self.conn.query_iter(text).await.map_err(|error| diagnose(&error).at(&first.table))?;

@@ -44,10 +44,8 @@ pub struct TableLine {
 /// Creates what is missing. Nothing of ours is ever altered here: formats are versioned in the checkpoint.
 pub async fn create(conn: &mut Conn) -> Result<(), Fault> {
     let kinds = document::create_kinds();
-    for statement in sql::CREATE.into_iter().chain([kinds.as_str()]) {
-        run(conn, statement).await.map_err(|fault| fault.at("creating the database polarferry"))?;
-    }
-    Ok(())
+    let all: Vec<&str> = sql::CREATE.into_iter().chain([kinds.as_str()]).collect();
+    run(conn, all.join("; ")).await.map_err(|fault| fault.at("creating the database polarferry"))
 }
 
 /// Whether a task of this name has a checkpoint; without creating anything.

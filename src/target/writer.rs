@@ -14,6 +14,7 @@ use mysql_async::Conn;
 use mysql_async::TxOpts;
 
 use super::pipeline::Pipeline;
+use super::prefetch::Prefetch;
 use super::{diagnose, load, run, session, state, take_out};
 use crate::checkpoint::Checkpoint;
 use crate::conn::{Endpoint, Purpose};
@@ -35,7 +36,8 @@ pub struct Writer {
     task: String,
     checkpoint: Checkpoint,
     open: bool,
-    loads: bool,
+    loads: Option<usize>,
+    prefetch: Option<Prefetch>,
 }
 
 /// How long the two halves of a commit took.
@@ -47,6 +49,12 @@ pub struct Timing {
 
 /// Opens the writer under an epoch that was taken before. The checkpoint it finds is the truth, also after a lost COMMIT reply.
 pub async fn open(endpoint: &Endpoint, task: &str, epoch: u64) -> Result<Writer, Fault> {
+    let asked = async { Ok(load::worth(endpoint).await) };
+    let ((conn, checkpoint), loads) = tokio::try_join!(take(endpoint, task, epoch), asked)?;
+    Ok(Writer { conn, task: task.to_owned(), checkpoint, open: false, loads, prefetch: None })
+}
+
+async fn take(endpoint: &Endpoint, task: &str, epoch: u64) -> Result<(Conn, Checkpoint), Fault> {
     let mut conn = super::connect(endpoint, Purpose::Rows).await?;
     state::still_ours(&mut conn, task, epoch).await?;
     session::end_others(&mut conn, task).await?;
@@ -55,10 +63,7 @@ pub async fn open(endpoint: &Endpoint, task: &str, epoch: u64) -> Result<Writer,
     let checkpoint = state::lock(&mut transaction, task).await?;
     transaction.rollback().await.map_err(|error| diagnose(&error))?;
     match checkpoint {
-        Some(checkpoint) if checkpoint.epoch == epoch => {
-            let loads = load::is_allowed(endpoint).await;
-            Ok(Writer { conn, task: task.to_owned(), checkpoint, open: false, loads })
-        }
+        Some(checkpoint) if checkpoint.epoch == epoch => Ok((conn, checkpoint)),
         Some(checkpoint) => {
             let detail = format!("the task's epoch is {}, ours is {epoch}", checkpoint.epoch);
             Err(Fault::new(Code::Fenced, detail))
@@ -72,8 +77,8 @@ impl Writer {
         &self.checkpoint
     }
 
-    /// Whether the target takes rows as the lines of LOAD DATA LOCAL.
-    pub fn loads(&self) -> bool {
+    /// From so many rows on they should go as the lines of a LOAD DATA LOCAL; `None` where the target does not take it.
+    pub fn loads(&self) -> Option<usize> {
         self.loads
     }
 
@@ -84,6 +89,11 @@ impl Writer {
             run(&mut self.conn, statement).await?;
         }
         Ok(())
+    }
+
+    /// So many other sessions read ahead of it, where statements say what to read.
+    pub fn with_prefetch(self, endpoint: &Endpoint, sessions: usize) -> Self {
+        Self { prefetch: Some(Prefetch::new(endpoint, sessions)), ..self }
     }
 
     pub(super) fn conn(&mut self) -> &mut Conn {
@@ -130,11 +140,8 @@ impl Writer {
         });
         let begin = (!self.open).then(|| Statement::of_ours(BEGIN, Expect::Any));
         let checkpoint = next.as_ref().map(|next| Statement::of_ours(sql::move_checkpoint(&self.task, next), Expect::Ours));
-        let mut pipeline = Pipeline::new(&mut self.conn);
-        for statement in begin.iter().chain(statements).chain(&checkpoint) {
-            pipeline.push(statement).await.map_err(at)?;
-        }
-        pipeline.flush().await.map_err(at)?;
+        let all: Vec<&Statement> = begin.iter().chain(statements).chain(&checkpoint).collect();
+        execute(&mut self.conn, self.prefetch.as_mut(), &all).await.map_err(at)?;
         self.open = true;
         let executed = Instant::now();
         if let Some(next) = next {
@@ -144,4 +151,31 @@ impl Writer {
         }
         Ok(Timing { execute: executed - began, commit: executed.elapsed() })
     }
+}
+
+/// In their order; the rows of each are read ahead while the one before it is executed, where it says how.
+async fn execute(conn: &mut Conn, prefetch: Option<&mut Prefetch>, statements: &[&Statement]) -> Result<(), Fault> {
+    let mut pipeline = Pipeline::new(conn);
+    let Some(prefetch) = prefetch.filter(|_| statements.iter().any(|statement| !statement.reads.is_empty())) else {
+        for statement in statements {
+            pipeline.push(statement).await?;
+        }
+        return pipeline.flush().await.map(drop);
+    };
+    let mut rest = statements.iter().copied();
+    let mut next = rest.next();
+    while let Some(statement) = next {
+        next = rest.next();
+        let executing = async {
+            pipeline.push(statement).await?;
+            pipeline.send().await
+        };
+        let touching = async {
+            if let Some(next) = next {
+                prefetch.touch(next).await;
+            }
+        };
+        tokio::join!(executing, touching).0?;
+    }
+    Ok(())
 }

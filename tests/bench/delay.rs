@@ -81,7 +81,10 @@ fn carry(
     });
     tokio::spawn(async move {
         while let Some((due, piece)) = arrived.recv().await {
-            tokio::time::sleep_until(due).await;
+            // A timer rounds up to the next millisecond: what is due goes without one.
+            if due > Instant::now() {
+                tokio::time::sleep_until(due).await;
+            }
             if to.write_all(&piece).await.is_err() {
                 return;
             }

@@ -25,7 +25,7 @@ fn copies(n: u8, count: u64) -> (Copies, RowImage) {
 
 fn removal(rows: &[(Copies, RowImage)]) -> Removal {
     let rows: Vec<(Copies, &RowImage)> = rows.iter().map(|(copies, row)| (copies.clone(), row)).collect();
-    Removal::new(&Arc::new(Shapes::new(&log(), false)), &log(), &rows, 1000).expect("a removal")
+    Removal::new(&Arc::new(Shapes::new(&log(), None)), &log(), &rows, 1000).expect("a removal")
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -52,7 +52,7 @@ fn rows_without_a_key_are_found_by_every_byte() {
 fn no_condition_is_an_equality_that_could_stand_in_for_the_column() {
     let removal = removal(&[copies(7, 1)]);
     assert!(text(&removal.count()).contains(" WHERE `n` IN (7,7) AND SHA2("), "{}", text(&removal.count()));
-    let one = delete_some(&Shapes::new(&log(), false), &log(), &row(7, "x"), 1).expect("a statement");
+    let one = delete_some(&Shapes::new(&log(), None), &log(), &row(7, "x"), 1).expect("a statement");
     assert!(text(&one.text).contains(" WHERE `n` IN (7,7) AND CAST(`s` AS BINARY) <=> 'x' AND SHA2("), "{}", text(&one.text));
 }
 
@@ -112,7 +112,7 @@ fn documents_go_one_by_one() {
     assert_eq!(digest_expression(&documents), None);
     let layout = Arc::new(Layout::new(vec![Wire::Json { length_bytes: 1 }]));
     let image = RowImage::new(Arc::from([0, 2, 4, 1]), 0, 4, layout);
-    let statement = delete_some(&Shapes::new(&documents, false), &documents, &image, 2).expect("a statement");
+    let statement = delete_some(&Shapes::new(&documents, None), &documents, &image, 2).expect("a statement");
     assert_eq!(
         text(&statement.text),
         "DELETE FROM `shop`.`t` WHERE IF(`j` <=> CAST(_utf8mb4'true' AS JSON),1,0)=1 \

@@ -62,7 +62,7 @@ fn look(table: &Table, row: &RowImage, bound: usize) {
     assert!(text.len() <= bound, "{} bytes for a row of {}", text.len(), row.bytes().len());
     let key = dml::key_of(table, table.key_columns().unwrap_or(&[]), row);
     let unique = table.secondary_uniques.iter().map(|key| dml::unique_of(table, key, row)).collect::<Result<Vec<_>, _>>();
-    let one = keyless::delete_some(&Shapes::new(table, false), table, row, 1);
+    let one = keyless::delete_some(&Shapes::new(table, None), table, row, 1);
     if let Ok(one) = &one {
         let bound = bound + PER_COLUMN * (table.columns.len() + 1);
         assert!(one.text.len() <= bound, "{} bytes to delete a row of {}", one.text.len(), row.bytes().len());
