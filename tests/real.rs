@@ -45,6 +45,7 @@ mod real {
     mod keyless;
     mod keys;
     mod load;
+    mod many;
     mod neighbours;
     mod odd_keys;
     mod partial_uniques;

@@ -42,7 +42,7 @@ impl Route {
     }
 
     /// PolarDB has its binlog off by default, and it may be on; the same with LOAD DATA LOCAL: one for each.
-    fn target_options(self) -> Options {
+    pub fn target_options(self) -> Options {
         let options = Options { log_bin: self.gtid, native_foreign_keys: self.target == Version::V97, ..self.source_options() };
         options.arg(format!("--local-infile={}", u8::from(self.gtid)))
     }
@@ -65,7 +65,14 @@ impl Pair {
     }
 
     pub async fn start_with(route: Route, source: Options, lock_tables: bool) -> Self {
-        let target = route.target_options();
+        Self::between(route, source, route.target_options(), lock_tables).await
+    }
+
+    pub async fn start_with_target(route: Route, target: Options) -> Self {
+        Self::between(route, route.source_options(), target, false).await
+    }
+
+    async fn between(route: Route, source: Options, target: Options, lock_tables: bool) -> Self {
         let (source, target) = tokio::join!(Server::start(route.source, &source), Server::start(route.target, &target));
         source_account(&source, USER, PASSWORD_AT_SOURCE, lock_tables).await;
         target_account(&target, USER, PASSWORD_AT_TARGET).await;
