@@ -54,6 +54,8 @@ struct Open {
     size: Size,
     /// Of the rows after `end`.
     unfinished_size: Size,
+    /// Changes of each table.
+    heat: HashMap<TableName, u64>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -129,6 +131,11 @@ impl Merger {
         let overlap = meeting(&self.overlaps, &rows.table.name)?;
         let Some(mode) = self.mode(&overlap, &rows) else { return Ok(()) };
         self.open.unfinished = true;
+        if let Some(changes) = self.open.heat.get_mut(&rows.table.name) {
+            *changes += rows.changes.len() as u64;
+        } else {
+            self.open.heat.insert(rows.table.name.clone(), rows.changes.len() as u64);
+        }
         self.open.size.add(&rows);
         self.open.unfinished_size.add(&rows);
         let (table, at) = (&rows.table, &rows.at);
@@ -231,6 +238,7 @@ impl Merger {
             kept: None,
             changes: open.size.changes as u64,
             bytes: open.size.bytes as u64,
+            heat: open.heat,
         };
         let fault = |name: &TableName, error: RowError| {
             let code = match &error {

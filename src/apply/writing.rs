@@ -128,6 +128,7 @@ pub async fn write(mut writing: Writing, mut parts: mpsc::Receiver<Part>) -> Res
         inside = part.end.is_none();
         batch.add(&part, met);
         writing.cold.note(part.changes, timing.execute);
+        writing.observer.heat(&part.heat);
         writing.spent(timing);
         if let Some(end) = &part.end {
             writing.report(std::mem::take(&mut batch), end, began.elapsed());
@@ -249,6 +250,8 @@ impl Writing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::HashMap;
+
     use crate::apply::Undecided;
 
     #[test]
@@ -263,6 +266,7 @@ mod tests {
             kept: None,
             changes: 0,
             bytes: 0,
+            heat: HashMap::new(),
         };
         let mut batch = Tally::default();
         for part in [part(2, 10), part(1, 5)] {

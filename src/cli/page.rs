@@ -38,6 +38,9 @@ pub(super) fn full(status: &Value, lines: usize) -> String {
         let transactions = counted(status, "/stream/transactions_per_second", "transactions/s");
         let rows = counted(status, "/stream/rows_per_second", "rows/s");
         line("stream", &format!("{transactions}, {rows}"));
+        if let Some(hot) = hottest(status) {
+            line("hottest", &hot);
+        }
     }
     if status.get("copy").is_some_and(Value::is_object) {
         let rows = counted(status, "/copy/rows", "rows");
@@ -115,6 +118,14 @@ fn retrying(status: &Value, retry: &Value) -> String {
     let left = number(retry, "/window_ends_at").zip(number(status, "/updated_at")).map(|(end, now)| span((end - now).max(0.0)));
     let left = left.map_or_else(String::new, |left| format!("; gives up in {left}"));
     format!("the {}: {}{left}", field("/side"), field("/cause"))
+}
+
+/// The three tables that change most.
+fn hottest(status: &Value) -> Option<String> {
+    let tables = status.pointer("/stream/hottest")?.as_array()?.iter().take(3);
+    let one = |table: &Value| Some(format!("{} {}", text(table, "/name")?, counted(table, "/changes_per_second", "changes/s")));
+    let shown: Vec<String> = tables.filter_map(one).collect();
+    (!shown.is_empty()).then(|| shown.join(", "))
 }
 
 fn text<'a>(status: &'a Value, at: &str) -> Option<&'a str> {
@@ -248,7 +259,10 @@ mod tests {
             "applied": { "gtid_set": "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-120920", "file": null, "pos": null },
             "lag_seconds": 2.44,
             "backlog_transactions": 14,
-            "stream": { "transactions_per_second": 1204.4, "rows_per_second": 9811 },
+            "stream": { "transactions_per_second": 1204.4, "rows_per_second": 9811, "hottest": [
+                { "name": "shop.orders", "changes_per_second": 9000.4 },
+                { "name": "shop.order_lines", "changes_per_second": 700 }
+            ] },
             "copy": { "rows": 12_345_678, "rows_per_second": 84_000, "eta_seconds": 11_530 },
             "tables": [
                 { "name": "shop.customers", "state": "done", "rows_copied": 812_345, "rows_estimated": 640_000 },
@@ -277,6 +291,7 @@ mod tests {
             "lag      2.4s\n",
             "backlog  14 transactions\n",
             "stream   1,204 transactions/s, 9,811 rows/s\n",
+            "hottest  shop.orders 9,000 changes/s, shop.order_lines 700 changes/s\n",
             "copy     12,345,678 rows, 84,000 rows/s, 3h 12m left\n",
             "1 of 4 tables copied\n  shop.orders                copying   [##########........]  61%  6.1M of ~10.0M\n",
             "  shop.customers             done      [##################] 100%       812K rows\n",

@@ -23,12 +23,14 @@
 //! | `snapshot.rs` | the picture, and when it means *ready* |
 //! | `throttle.rs`, `verdict.rs` | the words of `POST /throttle` and `GET /cutover` |
 //! | `metrics.rs`, `gauges.rs` | counters of this process; gauges as a pure function of the snapshot |
+//! | `heat.rs` | the tables that change most |
 //! | `http.rs` | sockets, limits, deadlines, the thread |
 //! | `routes.rs`, `access.rs` | one request → one answer; who may change anything |
 //! | `status.html`, `.css`, `.js` | the status page, which renders `/status` and nothing else |
 
 mod access;
 mod gauges;
+mod heat;
 pub mod http;
 pub mod metrics;
 mod routes;
@@ -36,14 +38,17 @@ pub mod snapshot;
 
 pub mod verdict;
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use crate::model::table::TableName;
 pub use crate::throttle::{Limits, LimitsPatch};
 pub use access::Token;
+use heat::Heat;
 pub use metrics::Metrics;
 pub use routes::{Control, Routes};
 pub use snapshot::{Level, Snapshot};
@@ -55,6 +60,7 @@ pub struct Observer {
     sender: watch::Sender<Arc<Snapshot>>,
     metrics: Metrics,
     pulse: Arc<Pulse>,
+    heat: Arc<Mutex<Heat>>,
 }
 
 /// How often the conductor's loop has come round, when it last did, and how often we were looked at.
@@ -85,7 +91,8 @@ impl Observer {
         };
         let pulse =
             Pulse { began: Instant::now(), turns: AtomicU64::new(0), turned: AtomicU64::new(0), scrapes: watch::Sender::new(0) };
-        Observer { sender: watch::Sender::new(Arc::new(first)), metrics: Metrics::new(), pulse: Arc::new(pulse) }
+        let heat = Arc::new(Mutex::new(Heat::new(Instant::now())));
+        Observer { sender: watch::Sender::new(Arc::new(first)), metrics: Metrics::new(), pulse: Arc::new(pulse), heat }
     }
 
     /// The conductor's loop has come round once more.
@@ -123,6 +130,17 @@ impl Observer {
             change(snapshot);
             snapshot.updated_at = snapshot::unix_now();
         });
+    }
+
+    /// So many changes of each of these tables were applied.
+    pub fn heat(&self, tables: &HashMap<TableName, u64>) {
+        let mut heat = self.heat.lock().unwrap_or_else(PoisonError::into_inner);
+        tables.iter().for_each(|(table, changes)| heat.add(table, *changes));
+    }
+
+    /// The tables that change most now.
+    pub fn hottest(&self) -> Vec<snapshot::HotTable> {
+        self.heat.lock().unwrap_or_else(PoisonError::into_inner).hottest(Instant::now())
     }
 
     /// The newest snapshot.

@@ -181,6 +181,18 @@ pub struct StreamTotals {
     pub batches: u64,
     pub transactions_per_second: f64,
     pub rows_per_second: f64,
+    /// The tables that change most, those first.
+    pub hottest: Vec<HotTable>,
+}
+
+/// How often a table changes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HotTable {
+    /// `database.table`.
+    pub name: String,
+    /// Row changes at the source, over the last minutes.
+    pub changes_per_second: f64,
 }
 
 /// What was tried again.
@@ -273,6 +285,7 @@ impl Snapshot {
         self.source.position = Position::default();
         (self.stream.transactions_per_second, self.stream.rows_per_second) = (0.0, 0.0);
         (self.copy.rows_per_second, self.copy.eta_seconds) = (0.0, None);
+        self.stream.hottest.clear();
     }
 
     /// `Ok` when the task streams and applies; else the reason, for `/readyz` and for a person.
@@ -348,6 +361,7 @@ mod tests {
             "/stream/batches",
             "/stream/transactions_per_second",
             "/stream/rows_per_second",
+            "/stream/hottest",
             "/retries/source",
             "/retries/target",
             "/retries/last",

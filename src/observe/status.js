@@ -279,6 +279,9 @@ function drawFacts(s) {
     ...(others.length ? [["Beside, on the target", others.join(", ")]] : []),
     ["Rows that differ", s.drift > 0 || isKnown(s.verified_at) ? `${count(s.drift)}, ${verified}` : verified],
   ]);
+  const hottest = s.stream.hottest ?? [];
+  byId("hot-card").hidden = hottest.length === 0;
+  facts("hottest", hottest.map((table) => [table.name, `${brief(table.changes_per_second)}/s`]));
   const opening = s.copy_opening ?? { share: 1 };
   const limits = LIMITS.filter(([key]) => s.throttle[key] > 0)
     .map(([key, term, unit]) => [term, unit ? count(s.throttle[key]) + unit : `${bytes(s.throttle[key])}/s`]);

@@ -19,10 +19,12 @@ pub async fn take(replicator: &Replicator) -> Result<u64, Fault> {
     let charter = &replicator.charter;
     // Both ends first: what is down now is waited for, and only what answers is examined.
     drop(source::connect(&charter.source, Purpose::Catalog).await?);
-    let mut conn = target::connect(&charter.target, Purpose::Catalog).await?;
     let wish =
         Wish { task: &charter.task, server_id: charter.server_id, selection: &charter.selection, migrate: charter.migrate };
-    let items = precheck::examine(&charter.source, &charter.target, &wish).await;
+    let connecting = target::connect(&charter.target, Purpose::Catalog);
+    // What a target that cannot be reached failed in is of no interest.
+    let (conn, items) = tokio::join!(connecting, precheck::examine(&charter.source, &charter.target, &wish));
+    let mut conn = conn?;
     for item in &items {
         match item.outcome {
             Outcome::Pass => tracing::debug!(item = item.name, detail = item.detail, "precheck passed"),

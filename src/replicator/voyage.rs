@@ -72,9 +72,13 @@ pub struct Voyage {
 /// Reads where we are and passes the fence.
 pub async fn prepare(replicator: &Replicator, epoch: u64) -> Result<Voyage, Fault> {
     let charter = &replicator.charter;
-    let writer = writer::open(&charter.target, &charter.task, epoch).await?;
+    let (writer, source, target) = tokio::try_join!(
+        writer::open(&charter.target, &charter.task, epoch),
+        source::connect(&charter.source, Purpose::Catalog),
+        target::connect(&charter.target, Purpose::Catalog),
+    )?;
     let mut checkpoint = writer.checkpoint().clone();
-    let chart = survey(replicator, &checkpoint, writer.loads()).await?;
+    let chart = survey(replicator, &checkpoint, (source, target), writer.loads()).await?;
     if chart.facts.uuid != checkpoint.source_uuid {
         // A place in the old server's files means nothing in the new one's: from nowhere, no mark counts as passed.
         checkpoint.position.file = FilePosition::default();
@@ -321,10 +325,13 @@ async fn set_up_lane(
 }
 
 /// Reads both ends: what server this is, what the ledger says, what the tables are.
-async fn survey(replicator: &Replicator, checkpoint: &Checkpoint, loads: Option<usize>) -> Result<Chart, Fault> {
+async fn survey(
+    replicator: &Replicator,
+    checkpoint: &Checkpoint,
+    (mut source, mut target): (source::Conn, target::Conn),
+    loads: Option<usize>,
+) -> Result<Chart, Fault> {
     let charter = &replicator.charter;
-    let mut source = source::connect(&charter.source, Purpose::Catalog).await?;
-    let mut target = target::connect(&charter.target, Purpose::Catalog).await?;
     let facts = facts::read(Side::Source, &mut source).await?;
     let target_facts = facts::read(Side::Target, &mut target).await?;
     if charter.migrate.stream() && !facts.is_writer(&checkpoint.source_uuid) {

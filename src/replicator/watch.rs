@@ -183,6 +183,7 @@ pub async fn watch(watch: Watch) -> Result<(), Fault> {
         let seconds = (now - before.0).as_secs_f64().max(0.001);
         let rate = |new: u64, old: u64| new.saturating_sub(old) as f64 / seconds;
         let complete = watch.tables(&applied);
+        let hottest = watch.observer.hottest();
         watch.observer.update(|snapshot| {
             let (wall, reached) = (unix_now(), shown(&applied.position));
             if snapshot.applied != reached {
@@ -200,6 +201,7 @@ pub async fn watch(watch: Watch) -> Result<(), Fault> {
             snapshot.backlog_bytes = backlog_bytes;
             snapshot.stream.transactions_per_second = rate(counts.transactions, before.1.transactions);
             snapshot.stream.rows_per_second = rate(counts.rows, before.1.rows);
+            snapshot.stream.hottest = hottest;
             snapshot.copy.rows_per_second = rate(counts.copied, before.1.copied);
             reckon_eta(snapshot);
         });

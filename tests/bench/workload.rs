@@ -43,7 +43,7 @@ pub enum Workload {
     /// Updates all over 4 GiB of rows behind a buffer pool of 64 MiB
     #[value(alias = "j")]
     Cold,
-    /// sysbench, 20,000 transactions, with 30 ms between polarferry and its target, and between the replica and its source
+    /// The same as the first, with 30 ms between polarferry and its target, and between the replica and its source
     #[value(alias = "k")]
     Distant,
     /// The time from a commit on the source until the target shows it, at 300 transactions a second
@@ -142,7 +142,7 @@ impl Workload {
         let scaled = |count| scaled(count, scale);
         match self {
             Self::Sysbench | Self::Distant => {
-                let transactions = if self == Self::Sysbench { 60_000 } else { 20_000 };
+                let transactions = 60_000;
                 let report = sysbench(source, scaled(transactions), scale).await.run().await;
                 Volume::of(report.transactions, 4)
             }
