@@ -61,13 +61,17 @@ struct Open {
 #[derive(Debug, Clone, Copy, Default)]
 struct Size {
     changes: usize,
+    /// Of the events, for throttles.
     bytes: usize,
+    /// In memory.
+    weight: usize,
 }
 
 impl Size {
     fn add(&mut self, rows: &Rows) {
         self.changes += rows.changes.len();
         self.bytes += rows.bytes;
+        self.weight += rows.weight();
     }
 }
 
@@ -171,7 +175,7 @@ impl Merger {
         let open = &self.open;
         let size = if open.unfinished { open.unfinished_size } else { open.size };
         size.changes >= self.settings.batch_rows
-            || size.bytes >= self.settings.batch_bytes.in_memory()
+            || size.weight >= self.settings.batch_bytes.in_memory()
             || !open.unfinished && open.transactions >= self.settings.batch_transactions
     }
 
@@ -239,6 +243,7 @@ impl Merger {
             changes: open.size.changes as u64,
             bytes: open.size.bytes as u64,
             heat: open.heat,
+            ahead: false,
         };
         let fault = |name: &TableName, error: RowError| {
             let code = match &error {
@@ -255,7 +260,8 @@ impl Merger {
             Arc::clone(known.entry(table.name.clone()).or_insert_with(|| Arc::new(Shapes::new(table, loads))))
         };
         open.windows.render(&mut shapes_of, &mut part.writes, &mut part.counts).map_err(|(name, error)| fault(&name, error))?;
-        let ahead = self.cold.wants_reads(part.changes);
+        part.ahead = self.settings.prefetch > 0 && self.cold.wants_reads(part.changes);
+        let ahead = part.ahead;
         let (families, by_families, mut others) = (part.writes.len(), part.counts, Output::default());
         for (name, run) in &open.runs {
             let shapes = shapes_of(run.table());

@@ -133,4 +133,6 @@ pub struct Part {
     pub bytes: u64,
     /// The changes by table.
     pub heat: HashMap<TableName, u64>,
+    /// Its statements say what to read ahead of them.
+    pub ahead: bool,
 }

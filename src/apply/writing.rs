@@ -127,7 +127,7 @@ pub async fn write(mut writing: Writing, mut parts: mpsc::Receiver<Part>) -> Res
         };
         inside = part.end.is_none();
         batch.add(&part, met);
-        writing.cold.note(part.changes, timing.execute);
+        writing.cold.note(part.changes, timing.execute, part.ahead);
         writing.observer.heat(&part.heat);
         writing.spent(timing);
         if let Some(end) = &part.end {
@@ -267,6 +267,7 @@ mod tests {
             changes: 0,
             bytes: 0,
             heat: HashMap::new(),
+            ahead: false,
         };
         let mut batch = Tally::default();
         for part in [part(2, 10), part(1, 5)] {

@@ -17,12 +17,11 @@ use crate::{schema, target};
 /// Makes the task ours and returns the epoch that it is ours under.
 pub async fn take(replicator: &Replicator) -> Result<u64, Fault> {
     let charter = &replicator.charter;
-    // Both ends first: what is down now is waited for, and only what answers is examined.
+    // What is down now is waited for, whatever the examination found.
     drop(source::connect(&charter.source, Purpose::Catalog).await?);
     let wish =
         Wish { task: &charter.task, server_id: charter.server_id, selection: &charter.selection, migrate: charter.migrate };
     let connecting = target::connect(&charter.target, Purpose::Catalog);
-    // What a target that cannot be reached failed in is of no interest.
     let (conn, items) = tokio::join!(connecting, precheck::examine(&charter.source, &charter.target, &wish));
     let mut conn = conn?;
     for item in &items {

@@ -15,8 +15,9 @@ use crate::model::table::TableName;
 /// The number by which the rows name the table has 6 bytes; it comes first, and differs after each time the table was opened.
 const NUMBER: usize = 6;
 
-/// Descriptions that are remembered at the same time.
+/// Descriptions that are remembered at the same time, and how long each may be.
 const MOST: usize = 16_384;
+const LONGEST: usize = 16 * 1024;
 
 /// What is known by the bytes behind the number.
 #[derive(Debug, Default)]
@@ -34,7 +35,7 @@ impl Maps {
     pub fn read(&mut self, bytes: &[u8], map: &TableMapEvent<'_>) -> Event {
         let name = TableName::new(map.database_name(), map.table_name());
         let layout = layout(map).map(Arc::new);
-        if let (Ok(layout), Some(rest)) = (&layout, bytes.get(NUMBER..)) {
+        if let (Ok(layout), Some(rest)) = (&layout, bytes.get(NUMBER..).filter(|rest| rest.len() <= LONGEST)) {
             if self.0.len() >= MOST {
                 self.0.clear();
             }

@@ -1,7 +1,7 @@
 //! Row-writing statements. The heads and tails are spelled once per table version ([`Shapes`]); what is paid per row is only its
 //! values.
 //!
-//! No `REPLACE` where it would delete the rows that it collides with, which fires cascades and triggers. An upsert is `INSERT … ON DUPLICATE
+//! No `REPLACE` where it could delete another row than the one with the same key (see [`inserts`]). An upsert is `INSERT … ON DUPLICATE
 //! KEY UPDATE` with `VALUES()`, which every version from 5.7 on understands (the row alias that replaces it needs 8.0.19, more
 //! than PolarDB promises). Its count tells what happened: 1 for an inserted row, 2 for a changed one, 0 for an equal one.
 

@@ -4,7 +4,7 @@
 //! time. So while it executes one statement, other sessions touch the rows that the next one will change, several at a time. They read
 //! what is committed, in transactions of their own, and hold no locks.
 //!
-//! Nothing depends on them. If they cannot be opened, fail, or take too long, they are given up until the next voyage, and the writer
+//! Nothing depends on them, and the server bounds what they ask. If they cannot be opened, fail, or take too long, they are given up until the next voyage, and the writer
 //! goes on alone.
 
 use std::time::Duration;
@@ -16,6 +16,7 @@ use mysql_async::prelude::Queryable;
 use super::diagnose;
 use crate::conn::{Endpoint, Purpose};
 use crate::fault::{Code, Fault, Side};
+use crate::sql::session as sql;
 use crate::sql::statement::Statement;
 
 /// The writer waits for its next rows so long at the most.
@@ -27,6 +28,12 @@ pub(super) struct Prefetch {
     /// How many sessions; 0 for none, or none any more.
     wanted: usize,
     sessions: Vec<Conn>,
+}
+
+async fn open(endpoint: &Endpoint) -> Result<Conn, Fault> {
+    let mut session = super::connect(endpoint, Purpose::Rows).await?;
+    super::run(&mut session, sql::BOUNDED).await?;
+    Ok(session)
 }
 
 impl Prefetch {
@@ -50,7 +57,7 @@ impl Prefetch {
     async fn ask(&mut self, reads: &[Vec<u8>]) -> Result<(), Fault> {
         if self.sessions.is_empty() {
             tracing::info!(sessions = self.wanted, "the target waits for its disks: rows are read ahead");
-            let opening = (0..self.wanted).map(|_| super::connect(&self.endpoint, Purpose::Rows));
+            let opening = (0..self.wanted).map(|_| open(&self.endpoint));
             self.sessions = join_all(opening).await.into_iter().collect::<Result<_, _>>()?;
         }
         let step = self.sessions.len();

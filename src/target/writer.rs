@@ -174,8 +174,9 @@ async fn execute(conn: &mut Conn, prefetch: Option<&mut Prefetch>, statements: &
             if let Some(next) = next {
                 prefetch.touch(next).await;
             }
+            Ok(())
         };
-        tokio::join!(executing, touching).0?;
+        tokio::try_join!(executing, touching)?;
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use crate::ferry::Ferry;
 
 const ROWS: u32 = 700;
 
-/// `kinds` has one key, so its rows are replaced; `codes` has two. In `named` the row key is none that the server calls PRIMARY.
+/// `kinds` has one key, so its rows are replaced, and so has `owners`, to which others refer; `codes` has two. In `named` the row key is none that the server calls PRIMARY.
 fn schema() -> String {
     let members: Vec<String> = (0..64).map(|at| format!("'m{at}'")).collect();
     format!(
@@ -17,6 +17,8 @@ fn schema() -> String {
             v VARCHAR(80) NULL, l TEXT CHARACTER SET latin1 NULL, w VARBINARY(80) NULL, x BINARY(6) NULL, \
             twice INT GENERATED ALWAYS AS (id * 2) STORED, KEY (v(5)), KEY (twice)); \
          CREATE TABLE codes (id INT PRIMARY KEY, code INT NULL, e ENUM('a','b') NOT NULL, UNIQUE (code)); \
+         CREATE TABLE owners (id INT PRIMARY KEY, n INT, s SET('a','b') NOT NULL, y YEAR NOT NULL, KEY (n)); \
+         CREATE TABLE owned (id INT PRIMARY KEY, owner INT NOT NULL, FOREIGN KEY (owner) REFERENCES owners (id)); \
          CREATE TABLE named (a INT NOT NULL, b VARCHAR(20) NOT NULL, n INT, UNIQUE only_one (a, b)); \
          CREATE TABLE seeds (n INT PRIMARY KEY)",
         members.join(",")
@@ -61,13 +63,15 @@ async fn many_rows_change_together(route: Route) {
     let values = kinds(3);
     let mut steps = vec![format!(
         "INSERT INTO kinds (id, {columns}) SELECT n, {values} FROM seeds; INSERT INTO codes SELECT n, n, 1 + n % 2 FROM seeds; \
-         INSERT INTO named SELECT n % 10, CONCAT('b', n), 0 FROM seeds"
+         INSERT INTO named SELECT n % 10, CONCAT('b', n), 0 FROM seeds; INSERT INTO owners SELECT n, 0, 1 + n % 3, 1901 + n % 99 FROM seeds; \
+         INSERT INTO owned SELECT n, n FROM seeds"
     )];
     for salt in [4, 5, 12] {
         let values = kinds(salt);
         steps.push(format!(
             "REPLACE INTO kinds (id, {columns}) SELECT n, {values} FROM seeds; UPDATE codes SET code = NULL WHERE id % 3 = 0; \
-             UPDATE codes SET code = -code ORDER BY id DESC; UPDATE named SET n = n + {salt}, b = CONCAT(b, 'x')"
+             UPDATE codes SET code = -code ORDER BY id DESC; UPDATE named SET n = n + {salt}, b = CONCAT(b, 'x'); \
+             UPDATE owners SET n = n + {salt}, y = y + 1"
         ));
     }
     steps.push("UPDATE kinds SET id = id + 5000, v = CONCAT('moved ', id)".to_owned());
@@ -78,7 +82,7 @@ async fn many_rows_change_together(route: Route) {
     for step in steps {
         pair.source.exec(format!("{session}; {step}")).await;
         ferry.wait_applied(&pair.source).await;
-        assert_equal(&pair, "shop", &["kinds", "codes", "named"]).await;
+        assert_equal(&pair, "shop", &["kinds", "codes", "named", "owners", "owned"]).await;
     }
     assert_eq!(ferry.terminate().await.0, 0);
     ferry.assert_clean_log();
