@@ -27,6 +27,7 @@ mod real {
 
     // The questions.
     mod cascades;
+    mod contended;
     mod crash;
     mod drift;
     mod equal_documents;
