@@ -1,6 +1,6 @@
 //! Somebody else holds rows of the target: a batch that loses a deadlock, or waits for a lock in vain, is written again as a whole.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
@@ -8,7 +8,10 @@ use mysql_async::prelude::Queryable;
 use super::pair::{Pair, Route};
 use super::rows::assert_equal;
 use crate::ferry::{Ferry, PATIENCE};
-use crate::lab::{POLL, Server};
+use crate::lab::Server;
+
+/// The server renews what it shows of its transactions only when nobody has looked for a tenth of a second.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// Waits until a transaction on the server waits for a lock.
 async fn wait_for_a_lock(server: &Server) {
@@ -16,7 +19,7 @@ async fn wait_for_a_lock(server: &Server) {
     let waiting = "SELECT COUNT(*) FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT'";
     while server.query_rows::<u64>(waiting).await != [1] {
         assert!(Instant::now() < deadline, "nobody waits for a lock");
-        tokio::time::sleep(POLL).await;
+        tokio::time::sleep(LOOK).await;
     }
 }
 
