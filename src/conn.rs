@@ -128,6 +128,8 @@ const KEEPALIVE: Duration = Duration::from_secs(20);
 pub const STRICT: &str = "SET sql_mode='NO_AUTO_VALUE_ON_ZERO,STRICT_ALL_TABLES,STRICT_TRANS_TABLES,ALLOW_INVALID_DATES'";
 /// For the one value that strict mode refuses although the source holds it: the error value of an ENUM.
 pub const LAX: &str = "SET sql_mode='NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES'";
+/// For a session that only reads, and whose reads nobody needs: none of them takes long.
+pub const BOUNDED: &str = "SET SESSION max_execution_time=10000, lock_wait_timeout=5";
 /// The largest `sql_select_limit`, which is none; `DEFAULT` would be the server's own setting. Versions that do not know the last two
 /// pass over them.
 const COMMON: &str = "SET time_zone='+00:00', net_read_timeout=600, net_write_timeout=600, autocommit=1, \

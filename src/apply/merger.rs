@@ -231,6 +231,8 @@ impl Merger {
     /// Closes the open batch, or the piece of it that memory should hold, and renders it.
     fn close(&mut self) -> Result<Part, Fault> {
         let open = std::mem::take(&mut self.open);
+        let changes = open.size.changes as u64;
+        let ahead = self.settings.prefetch > 0 && self.cold.wants_reads(changes);
         let end = open.end.filter(|_| !open.unfinished);
         let mut part = Part {
             writes: vec![Output::default()],
@@ -240,10 +242,10 @@ impl Merger {
             undecided: open.undecided,
             counts: Counts::default(),
             kept: None,
-            changes: open.size.changes as u64,
+            changes,
             bytes: open.size.bytes as u64,
             heat: open.heat,
-            ahead: false,
+            ahead,
         };
         let fault = |name: &TableName, error: RowError| {
             let code = match &error {
@@ -260,8 +262,6 @@ impl Merger {
             Arc::clone(known.entry(table.name.clone()).or_insert_with(|| Arc::new(Shapes::new(table, loads))))
         };
         open.windows.render(&mut shapes_of, &mut part.writes, &mut part.counts).map_err(|(name, error)| fault(&name, error))?;
-        part.ahead = self.settings.prefetch > 0 && self.cold.wants_reads(part.changes);
-        let ahead = part.ahead;
         let (families, by_families, mut others) = (part.writes.len(), part.counts, Output::default());
         for (name, run) in &open.runs {
             let shapes = shapes_of(run.table());

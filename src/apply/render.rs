@@ -34,14 +34,13 @@ pub fn render(run: &TableRun, shapes: &Arc<Shapes>, ahead: bool, out: &mut Outpu
     match run {
         TableRun::Keyed { table, mode: Mode::Strict, slots, .. } => {
             out.statements.extend(strict(table, shapes, slots, ahead, counts)?);
-            Ok(())
         }
         TableRun::Keyed { table, mode: Mode::Idempotent, slots, .. } => {
             out.statements.extend(idempotent(table, shapes, slots, ahead, counts)?);
-            Ok(())
         }
-        TableRun::Keyless { table, nets, .. } => keyless(table, shapes, nets, out, counts),
+        TableRun::Keyless { table, nets, .. } => keyless(table, shapes, nets, out, counts)?,
     }
+    Ok(())
 }
 
 /// The row's values as literals, and how many of them are blanks.

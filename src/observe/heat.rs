@@ -29,11 +29,7 @@ impl Heat {
     }
 
     pub fn add(&mut self, table: &TableName, changes: u64) {
-        if let Some(count) = self.counts.get_mut(table) {
-            *count += changes as f64;
-        } else {
-            self.counts.insert(table.clone(), changes as f64);
-        }
+        *self.counts.entry(table.clone()).or_default() += changes as f64;
     }
 
     /// The tables that change most, those first.

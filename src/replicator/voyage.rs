@@ -249,6 +249,41 @@ fn copying_of(replicator: &Replicator, chart: &Chart, epoch: u64, reach: Option<
     }
 }
 
+fn writing_of(
+    replicator: &Replicator,
+    source_uuid: &str,
+    writer: writer::Writer,
+    applied: channel::Sender<Applied>,
+    cold: Arc<apply::Cold>,
+) -> Writing {
+    let charter = &replicator.charter;
+    Writing {
+        writer: writer.with_prefetch(&charter.target, charter.apply.prefetch),
+        source_uuid: source_uuid.to_owned(),
+        phase: replicator.knobs.phase.subscribe(),
+        limits: replicator.knobs.limits.subscribe(),
+        paused: replicator.knobs.paused.subscribe(),
+        applied,
+        observer: replicator.observer.clone(),
+        cold,
+        stop: replicator.stop.clone(),
+    }
+}
+
+fn watch_of(replicator: &Replicator, chart: &Chart, reach: Reach, phases: mpsc::Sender<Phase>) -> watch::Watch {
+    let charter = &replicator.charter;
+    watch::Watch {
+        source: charter.source.clone(),
+        facts: Arc::clone(&chart.facts),
+        overlaps: Arc::clone(&chart.overlaps),
+        reach,
+        observer: replicator.observer.clone(),
+        phases,
+        tide: tide_of(replicator),
+        heartbeat: charter.heartbeat.then(|| charter.task.clone()),
+    }
+}
+
 async fn set_up_lane(
     replicator: &Replicator,
     chart: &Chart,
@@ -282,31 +317,9 @@ async fn set_up_lane(
         .with_loads(chart.loads)
         .with_cold(Arc::clone(&cold));
     let merging = apply::merge(merger, received_loads, parts, observer.clone());
-    let writing = apply::write(
-        Writing {
-            writer: writer.with_prefetch(&charter.target, charter.apply.prefetch),
-            source_uuid: uuid.clone(),
-            phase: replicator.knobs.phase.subscribe(),
-            limits: replicator.knobs.limits.subscribe(),
-            paused: replicator.knobs.paused.subscribe(),
-            applied,
-            observer: observer.clone(),
-            cold,
-            stop: replicator.stop.clone(),
-        },
-        received_parts,
-    );
+    let writing = apply::write(writing_of(replicator, &uuid, writer, applied, cold), received_parts);
     let (phases, mut wished) = mpsc::channel(4);
-    let watching = watch::watch(watch::Watch {
-        source: charter.source.clone(),
-        facts: Arc::clone(&chart.facts),
-        overlaps: Arc::clone(&chart.overlaps),
-        reach: reach.clone(),
-        observer,
-        phases,
-        tide: tide_of(replicator),
-        heartbeat: charter.heartbeat.then(|| charter.task.clone()),
-    });
+    let watching = watch::watch(watch_of(replicator, chart, reach.clone(), phases));
     let guarding = watch::guard(charter.target.clone(), charter.task.clone(), checkpoint.epoch);
     crew.spawn(async move { (Hand::Pump, pump.await) });
     crew.spawn(async move { (Hand::Guard, guarding.await) });

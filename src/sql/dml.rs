@@ -40,9 +40,10 @@ pub struct Shapes {
     pub(super) insert: Vec<u8>,
     pub(super) overwrite: Vec<u8>,
     pub(super) keep: Vec<u8>,
-    /// The statements that take rows as lines, where the target and the table's types allow it: new ones, and ones that may be there.
+    /// The statements that take rows as lines, where the table's types allow it: new ones, and ones that may be there.
     pub(super) load: Option<Vec<u8>>,
     pub(super) load_over: Option<Vec<u8>>,
+    /// From so many rows on they are used: never, where the target does not take them.
     pub(super) many: usize,
     /// By the row key; of no use without one.
     pub delete: Delete,
@@ -70,7 +71,7 @@ impl Shapes {
             let count = format!("SELECT COUNT(*) FROM {name} WHERE {}", condition.before).into_bytes();
             Delete { head, count, condition, table: Arc::clone(&shown) }
         };
-        let (load, load_over) = inserts::loads(table, &name, loads.is_some());
+        let (load, load_over) = inserts::loads(table, &name);
         let first = columns.first().map_or_else(String::new, ToString::to_string);
         Self {
             insert: format!("INSERT INTO {name} ({}) VALUES ", list(",", &|column| column.to_string())).into_bytes(),

@@ -250,10 +250,10 @@ fn field(column: &Column) -> Option<Field> {
 /// meant, and a server changes that in its place, in the columns that differ, and counts it twice, as for an upsert. (Where another table
 /// refers to this one, it deletes the row and inserts it; our sessions have `foreign_key_checks=0`, so nothing follows from that, and
 /// the count is the same.)
-pub(super) fn loads(table: &Table, name: &str, allowed: bool) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
+pub(super) fn loads(table: &Table, name: &str) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
     let fields: Option<Vec<(&Column, Field)>> =
         table.written().map(|(_, column)| field(column).map(|field| (column, field))).collect();
-    let Some(fields) = fields.filter(|_| allowed) else { return (None, None) };
+    let Some(fields) = fields else { return (None, None) };
     let (mut columns, mut numbers) = (Vec::new(), Vec::new());
     for (at, (column, field)) in fields.into_iter().enumerate() {
         let column = Ident(&column.name);

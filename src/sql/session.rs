@@ -22,9 +22,6 @@ pub fn holders(task: &str, numbers: usize) -> String {
 /// The number under which the target knows the session itself.
 pub const OWN: &str = "SELECT CONNECTION_ID()";
 
-/// For a session that only reads, and whose reads nobody needs: none of them takes long.
-pub const BOUNDED: &str = "SET SESSION max_execution_time=10000, lock_wait_timeout=5";
-
 /// The sessions that the account may see: its own, at least.
 pub const SESSIONS: &str = "SHOW PROCESSLIST";
 

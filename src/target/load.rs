@@ -1,9 +1,9 @@
 //! LOAD DATA LOCAL: rows as lines, which the server takes without parsing a statement.
 //!
 //! The server asks for a file by a name; what it gets is always rows from memory, whatever it asks for. With LOCAL a server does not
-//! fail at a bad row, unless it is to REPLACE those that are there: it leaves out a row that collides or that no partition takes, and changes a value that it cannot store, each with
-//! a warning. A row that is left out makes one warning at least, so when there are as many warnings as such rows, every row that was
-//! stored was stored as it is. Rows may be left out only where the ones that are there stay, and only for colliding; anything else is
+//! fail at a bad row, unless it is to REPLACE those that are there: it leaves out a row that collides or that no partition takes, and
+//! changes a value that it cannot store, each with a warning. A row that is left out makes one warning at least, so when there are as
+//! many warnings as such rows, every row that was stored was stored as it is. Rows may be left out only where the ones that are there stay, and only for colliding; anything else is
 //! refused, and the transaction is rolled back. The counts come in the answer's text, whose language the session sets.
 
 use std::time::{Duration, Instant};

@@ -4,8 +4,8 @@
 //! time. So while it executes one statement, other sessions touch the rows that the next one will change, several at a time. They read
 //! what is committed, in transactions of their own, and hold no locks.
 //!
-//! Nothing depends on them, and the server bounds what they ask. If they cannot be opened, fail, or take too long, they are given up until the next voyage, and the writer
-//! goes on alone.
+//! Nothing depends on them, and the server bounds what they ask. If they cannot be opened, fail, or take too long, they are given up until
+//! the next voyage, and the writer goes on alone.
 
 use std::time::Duration;
 
@@ -14,9 +14,8 @@ use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 
 use super::diagnose;
-use crate::conn::{Endpoint, Purpose};
+use crate::conn::{self, Endpoint, Purpose};
 use crate::fault::{Code, Fault, Side};
-use crate::sql::session as sql;
 use crate::sql::statement::Statement;
 
 /// The writer waits for its next rows so long at the most.
@@ -32,7 +31,7 @@ pub(super) struct Prefetch {
 
 async fn open(endpoint: &Endpoint) -> Result<Conn, Fault> {
     let mut session = super::connect(endpoint, Purpose::Rows).await?;
-    super::run(&mut session, sql::BOUNDED).await?;
+    super::run(&mut session, conn::BOUNDED).await?;
     Ok(session)
 }
 
@@ -41,9 +40,14 @@ impl Prefetch {
         Self { endpoint: endpoint.clone(), wanted: sessions, sessions: Vec::new() }
     }
 
+    /// Whether there is anything that it would touch.
+    pub fn has_work(&self, statements: &[&Statement]) -> bool {
+        self.wanted > 0 && statements.iter().any(|statement| !statement.reads.is_empty())
+    }
+
     /// Touches the rows that a statement will change. Not cancel-safe.
     pub async fn touch(&mut self, statement: &Statement) {
-        if self.wanted == 0 || statement.reads.is_empty() {
+        if !self.has_work(&[statement]) {
             return;
         }
         let silent = || Err(Fault::new(Code::ConnectionLost(Side::Target), format!("no answer within {PATIENCE:?}")));

@@ -37,7 +37,7 @@ pub struct Writer {
     checkpoint: Checkpoint,
     open: bool,
     loads: Option<usize>,
-    prefetch: Option<Prefetch>,
+    prefetch: Prefetch,
 }
 
 /// How long the two halves of a commit took.
@@ -51,7 +51,7 @@ pub struct Timing {
 pub async fn open(endpoint: &Endpoint, task: &str, epoch: u64) -> Result<Writer, Fault> {
     let asked = async { Ok(load::worth(endpoint).await) };
     let ((conn, checkpoint), loads) = tokio::try_join!(take(endpoint, task, epoch), asked)?;
-    Ok(Writer { conn, task: task.to_owned(), checkpoint, open: false, loads, prefetch: None })
+    Ok(Writer { conn, task: task.to_owned(), checkpoint, open: false, loads, prefetch: Prefetch::new(endpoint, 0) })
 }
 
 async fn take(endpoint: &Endpoint, task: &str, epoch: u64) -> Result<(Conn, Checkpoint), Fault> {
@@ -93,7 +93,7 @@ impl Writer {
 
     /// So many other sessions read ahead of it, where statements say what to read.
     pub fn with_prefetch(self, endpoint: &Endpoint, sessions: usize) -> Self {
-        Self { prefetch: Some(Prefetch::new(endpoint, sessions)), ..self }
+        Self { prefetch: Prefetch::new(endpoint, sessions), ..self }
     }
 
     pub(super) fn conn(&mut self) -> &mut Conn {
@@ -141,7 +141,7 @@ impl Writer {
         let begin = (!self.open).then(|| Statement::of_ours(BEGIN, Expect::Any));
         let checkpoint = next.as_ref().map(|next| Statement::of_ours(sql::move_checkpoint(&self.task, next), Expect::Ours));
         let all: Vec<&Statement> = begin.iter().chain(statements).chain(&checkpoint).collect();
-        execute(&mut self.conn, self.prefetch.as_mut(), &all).await.map_err(at)?;
+        execute(&mut self.conn, &mut self.prefetch, &all).await.map_err(at)?;
         self.open = true;
         let executed = Instant::now();
         if let Some(next) = next {
@@ -154,14 +154,14 @@ impl Writer {
 }
 
 /// In their order; the rows of each are read ahead while the one before it is executed, where it says how.
-async fn execute(conn: &mut Conn, prefetch: Option<&mut Prefetch>, statements: &[&Statement]) -> Result<(), Fault> {
+async fn execute(conn: &mut Conn, prefetch: &mut Prefetch, statements: &[&Statement]) -> Result<(), Fault> {
     let mut pipeline = Pipeline::new(conn);
-    let Some(prefetch) = prefetch.filter(|_| statements.iter().any(|statement| !statement.reads.is_empty())) else {
+    if !prefetch.has_work(statements) {
         for statement in statements {
             pipeline.push(statement).await?;
         }
         return pipeline.flush().await.map(drop);
-    };
+    }
     let mut rest = statements.iter().copied();
     let mut next = rest.next();
     while let Some(statement) = next {

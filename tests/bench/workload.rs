@@ -142,8 +142,7 @@ impl Workload {
         let scaled = |count| scaled(count, scale);
         match self {
             Self::Sysbench | Self::Distant => {
-                let transactions = 60_000;
-                let report = sysbench(source, scaled(transactions), scale).await.run().await;
+                let report = sysbench(source, scaled(60_000), scale).await.run().await;
                 Volume::of(report.transactions, 4)
             }
             Self::Hot => {

@@ -39,7 +39,8 @@ async fn a_batch_is_written_again_as_a_whole(route: Route) {
     let mut ferry = Ferry::start(&pair.task(&["shop.*"]));
     ferry.wait_streaming().await;
     let retries = |status: &serde_json::Value| status["retries"]["target"].as_u64();
-    let change = "USE shop; BEGIN; UPDATE t SET n = n + 1 WHERE id = 1; UPDATE t SET n = n + 1 WHERE id = 2; INSERT INTO t SELECT MAX(id) + 1, 0 FROM t; COMMIT";
+    let change = "USE shop; BEGIN; UPDATE t SET n = n + 1 WHERE id = 1; UPDATE t SET n = n + 1 WHERE id = 2; \
+                  INSERT INTO t SELECT MAX(id) + 1, 0 FROM t; COMMIT";
 
     // The lighter of two transactions in a deadlock is rolled back: the other one has written much more.
     pair.target.exec("CREATE DATABASE other; CREATE TABLE other.heavy (id INT PRIMARY KEY)").await;

@@ -7,7 +7,8 @@ use crate::ferry::Ferry;
 
 const ROWS: u32 = 700;
 
-/// `kinds` has one key, so its rows are replaced, and so has `owners`, to which others refer; `codes` has two. In `named` the row key is none that the server calls PRIMARY.
+/// `kinds` has one key, so its rows are replaced, and so has `owners`, to which others refer; `codes` has two. In `named` the row key is
+/// none that the server calls PRIMARY.
 fn schema() -> String {
     let members: Vec<String> = (0..64).map(|at| format!("'m{at}'")).collect();
     format!(
