@@ -180,8 +180,9 @@ pub fn status_line(snapshot: &Snapshot) -> String {
         words.push(format!("trying the {side} again: {}", retry.cause));
     }
     match snapshot.phase {
+        Phase::Schema => words.push(format!("{} of {} tables created", snapshot.schema.created, snapshot.schema.tables)),
         Phase::Copy => words.push(copied(snapshot)),
-        Phase::Precheck | Phase::Schema | Phase::Stream | Phase::Cutover | Phase::Sealed | Phase::Failed => {}
+        Phase::Precheck | Phase::Stream | Phase::Cutover | Phase::Sealed | Phase::Failed => {}
     }
     if let Some(lag) = snapshot.lag_seconds {
         words.push(format!("lag {lag:.1} s"));
@@ -307,6 +308,9 @@ mod tests {
     fn the_status_line_says_phase_lag_and_time_left() {
         let mut snapshot = Snapshot::default();
         assert_eq!(status_line(&snapshot), "precheck");
+        snapshot.phase = Phase::Schema;
+        (snapshot.schema.created, snapshot.schema.tables) = (7, 5000);
+        assert_eq!(status_line(&snapshot), "schema, 7 of 5000 tables created");
         snapshot.phase = Phase::Copy;
         snapshot.copy.rows = 1200;
         assert_eq!(status_line(&snapshot), "copy, 0 of 0 tables, 1200 rows copied, time left unknown, lag unknown");

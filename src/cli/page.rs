@@ -42,7 +42,10 @@ pub(super) fn full(status: &Value, lines: usize) -> String {
             line("hottest", &hot);
         }
     }
-    if status.get("copy").is_some_and(Value::is_object) {
+    if text(status, "/phase") == Some("schema") {
+        let tables = counted(status, "/schema/tables", "tables");
+        line("schema", &format!("{} of {tables} created", counted(status, "/schema/created", "").trim_end()));
+    } else if status.get("copy").is_some_and(Value::is_object) {
         let rows = counted(status, "/copy/rows", "rows");
         let pace = counted(status, "/copy/rows_per_second", "rows/s");
         let left = number(status, "/copy/eta_seconds");
@@ -330,6 +333,15 @@ mod tests {
             assert!(page.contains(part), "{part}\n{page}");
         }
         assert!(line(&status).ends_with(" retrying=target paused\n"), "{}", line(&status));
+    }
+
+    #[test]
+    fn a_schema_that_is_created_is_counted() {
+        let mut status = status();
+        status["phase"] = json!("schema");
+        status["schema"] = json!({ "tables": 5000, "created": 1207 });
+        let page = full(&status, LINES);
+        assert!(page.contains("schema   1,207 of 5,000 tables created\n"), "{page}");
     }
 
     #[test]

@@ -62,6 +62,7 @@ pub struct Snapshot {
     /// How long until the source may purge the binlog that we need next.
     pub retention_remaining_seconds: Option<f64>,
     pub tables: Vec<TableProgress>,
+    pub schema: SchemaTotals,
     pub copy: CopyTotals,
     pub stream: StreamTotals,
     pub retries: Retries,
@@ -157,6 +158,16 @@ impl TableState {
             TableState::Streaming => "streaming",
         }
     }
+}
+
+/// How far the target's schema has come, since this process started; all zero when it was there before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SchemaTotals {
+    /// Tables that are to be there.
+    pub tables: u64,
+    /// Tables that are there.
+    pub created: u64,
 }
 
 /// The copy as a whole, across restarts.

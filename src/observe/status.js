@@ -202,6 +202,11 @@ function percent(table) {
   return Math.min(99, Math.floor((100 * table.rows_copied) / table.rows_estimated));
 }
 
+/** Before the copy there are no tables to list; the schema's are counted. */
+function created(s) {
+  return s.schema.tables === 0 ? "none known yet" : `${count(s.schema.created)} of ${count(s.schema.tables)} created on the target`;
+}
+
 function drawTotal(s) {
   const done = s.tables.filter((table) => percent(table) === 100).length;
   const isAllDone = s.tables.length > 0 && done === s.tables.length;
@@ -209,7 +214,7 @@ function drawTotal(s) {
   const expected = s.tables.reduce((sum, table) =>
     sum + (percent(table) === 100 ? table.rows_copied : Math.max(table.rows_copied, table.rows_estimated)), 0);
   const share = isAllDone ? 100 : expected > 0 ? Math.min(99.9, (100 * copied) / expected) : 0;
-  setText(byId("copy-line"), s.tables.length === 0 ? "none known yet" : `${count(done)} of ${count(s.tables.length)} copied`);
+  setText(byId("copy-line"), s.tables.length === 0 ? created(s) : `${count(done)} of ${count(s.tables.length)} copied`);
   for (const part of byId("table-card").querySelectorAll(".total, .tools, .scroll")) part.hidden = s.tables.length === 0;
   byId("total").querySelector("i").style.width = `${share}%`;
   setText(byId("total-percent"), isAllDone ? "100 %" : `${share.toFixed(1)} %`);

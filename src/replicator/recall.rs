@@ -16,13 +16,11 @@ use crate::source::binlog::{self, Start};
 use crate::source::{self, facts};
 use crate::stream::assemble::Assembler;
 use crate::stream::hold::Hold;
-use crate::target;
 
 /// Reads what is prepared and undecided. Cancel-safe: it changes nothing.
 pub async fn recall(replicator: &Replicator, chart: &Chart, position: &Position) -> Result<Hold, Fault> {
     let charter = &replicator.charter;
-    let mut conn = target::connect(&charter.target, Purpose::Rows).await?;
-    let wanted = target::prepared::load(&mut conn, &charter.task).await?;
+    let wanted = &chart.prepared;
     let mut assembler = chart.assembler(replicator, Position::default());
     if wanted.is_empty() {
         return Ok(assembler.into_hold());
@@ -34,9 +32,9 @@ pub async fn recall(replicator: &Replicator, chart: &Chart, position: &Position)
         let mut groups = GtidSet::default();
         wanted.iter().for_each(|prepared| groups.union(&prepared.gtids));
         known.subtract(&groups);
-        read(replicator, chart, Start::GtidsOnce(known), &mut assembler, &wanted).await?;
+        read(replicator, chart, Start::GtidsOnce(known), &mut assembler, wanted).await?;
     } else {
-        for prepared in &wanted {
+        for prepared in wanted {
             let start = Start::FileOnce(prepared.begins.clone());
             read(replicator, chart, start, &mut assembler, std::slice::from_ref(prepared)).await?;
         }

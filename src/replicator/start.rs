@@ -9,7 +9,7 @@ use crate::fault::{Fault, Side};
 use crate::model::phase::Phase;
 use crate::model::position::Position;
 use crate::model::table::TableName;
-use crate::observe::snapshot::Level;
+use crate::observe::snapshot::{Level, SchemaTotals};
 use crate::precheck::{self, Outcome, Wish};
 use crate::source::{self, catalog, facts};
 use crate::{schema, target};
@@ -44,7 +44,7 @@ pub async fn take(replicator: &Replicator) -> Result<u64, Fault> {
         }
         None => begin(replicator, &mut conn).await?,
     };
-    neighbours(replicator, target::state::carried_by_others(&mut conn, &charter.task).await?);
+    neighbours(replicator, target::state::carried(&mut conn, &charter.task).await?);
     Ok(checkpoint.epoch)
 }
 
@@ -77,10 +77,10 @@ async fn begin(replicator: &Replicator, conn: &mut target::Conn) -> Result<Check
         catalog::list(Side::Source, &mut source, &charter.selection).await?.into_iter().map(|listed| listed.name).collect();
     replicator.enter(Phase::Schema);
     if charter.migrate.schema() {
-        schema::create(&charter.source, &charter.target, &names).await?;
+        create(replicator, &mut source, conn, &names).await?;
     }
-    let theirs = schema::describe(Side::Source, &charter.source, &names).await?;
-    let ours = schema::describe(Side::Target, &charter.target, &names).await?;
+    let theirs = schema::describe(Side::Source, &mut source, &names).await?;
+    let ours = schema::describe(Side::Target, conn, &names).await?;
     schema::compare(&theirs, &ours)?;
     if charter.migrate.copy() {
         schema::join(conn, &names).await?;
@@ -100,4 +100,19 @@ async fn begin(replicator: &Replicator, conn: &mut target::Conn) -> Result<Check
     replicator.enter(checkpoint.phase);
     tracing::info!(position = %checkpoint.position, tables = names.len(), "a new task begins");
     Ok(checkpoint)
+}
+
+/// Each table takes the target some milliseconds, and there may be many thousands.
+async fn create(
+    replicator: &Replicator,
+    source: &mut source::Conn,
+    target: &mut target::Conn,
+    names: &[TableName],
+) -> Result<(), Fault> {
+    let show = |created: usize| {
+        let schema = SchemaTotals { tables: names.len() as u64, created: created as u64 };
+        replicator.observer.update(|snapshot| snapshot.schema = schema);
+    };
+    show(0);
+    schema::create(source, target, names, show).await
 }

@@ -23,6 +23,7 @@ use crate::model::family::Families;
 use crate::model::phase::Phase;
 use crate::model::position::{Applied, FilePosition, Mark, Position};
 use crate::model::table::{Table, TableName};
+use crate::model::xid::Prepared;
 use crate::observe::snapshot::{Position as ShownPosition, TableProgress, TableState};
 use crate::overlap::{Overlap, Overlaps, Reach, Stage};
 use crate::schema;
@@ -51,6 +52,8 @@ pub(super) struct Chart {
     overlaps: Arc<Overlaps>,
     families: Arc<Families>,
     pending: Vec<Pending>,
+    /// The source's XA transactions that were not decided at the checkpoint.
+    pub(super) prepared: Vec<Prepared>,
     /// See [`writer::Writer::loads`].
     loads: Option<usize>,
 }
@@ -358,6 +361,7 @@ async fn survey(
     history::same(&facts, checkpoint, &mut source).await?;
     let listed = catalog::list(Side::Source, &mut source, &charter.selection).await?;
     let lines = target::state::tables(&mut target, &charter.task).await?;
+    let prepared = target::prepared::load(&mut target, &charter.task).await?;
     let drift = target::state::drift(&mut target, &charter.task).await?;
     replicator.observer.update(|snapshot| snapshot.drift = drift);
     let keys = match charter.migrate.stream() {
@@ -369,7 +373,7 @@ async fn survey(
     }
     let lines = settle(lines, replicator, checkpoint, (&facts, &mut source), (&listed, &mut target)).await?;
     let names: Vec<TableName> = lines.iter().map(|line| line.name.clone()).collect();
-    let tables = Arc::new(schema::describe(Side::Target, &charter.target, &names).await?);
+    let tables = Arc::new(schema::describe(Side::Target, &mut target, &names).await?);
     if let Some(keys) = &keys {
         keys.compare(&mut source, &names).await?;
     }
@@ -399,7 +403,15 @@ async fn survey(
         overlaps.insert(line.name.clone(), overlap);
     }
     show(replicator, &facts, &target_facts, checkpoint, &lines, &estimate);
-    Ok(Chart { facts: Arc::new(facts), tables, overlaps: Arc::new(overlaps), families: Arc::new(families), pending, loads })
+    Ok(Chart {
+        facts: Arc::new(facts),
+        tables,
+        overlaps: Arc::new(overlaps),
+        families: Arc::new(families),
+        pending,
+        prepared,
+        loads,
+    })
 }
 
 /// Makes the ledger's lines fit the present selection and the server that answers: see [`lines`].

@@ -16,25 +16,23 @@
 
 pub mod translate;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::conn::{Endpoint, Purpose};
 use crate::fault::{Code, Fault, Side};
 use crate::model::table::{Table, TableName};
-use crate::source::{self, catalog};
+use crate::source::catalog;
 use crate::sql::{Ident, qualified};
-use crate::target;
+use crate::target::{self, Conn};
 
-/// Creates what is missing of `names` on the target.
-pub async fn create(from: &Endpoint, to: &Endpoint, names: &[TableName]) -> Result<(), Fault> {
-    let mut source = source::connect(from, Purpose::Catalog).await?;
-    let mut target = target::connect(to, Purpose::Catalog).await?;
-    let defaults = catalog::default_collations(&mut source).await?;
+/// Creates what is missing of `names` on the target. `reached` hears how many of them are there.
+pub async fn create(source: &mut Conn, target: &mut Conn, names: &[TableName], reached: impl Fn(usize)) -> Result<(), Fault> {
+    let defaults = catalog::default_collations(source).await?;
     let schemas: BTreeSet<&str> = names.iter().map(|name| name.schema.as_str()).collect();
+    let mut done = 0;
     for schema in schemas {
-        let there = catalog::describe(Side::Target, &mut target, schema).await?;
-        let (charset, collation) = catalog::schema_defaults(&mut source, schema).await?;
+        let there = catalog::describe(Side::Target, target, schema).await?;
+        let (charset, collation) = catalog::schema_defaults(source, schema).await?;
         if there.is_empty() {
             let statement = format!(
                 "CREATE DATABASE IF NOT EXISTS {} DEFAULT CHARACTER SET {} COLLATE {}",
@@ -42,25 +40,39 @@ pub async fn create(from: &Endpoint, to: &Endpoint, names: &[TableName]) -> Resu
                 Ident(&charset),
                 Ident(&collation)
             );
-            target::run(&mut target, statement).await.map_err(|fault| fault.at(format!("creating database {schema}")))?;
+            target::run(target, statement).await.map_err(|fault| fault.at(format!("creating database {schema}")))?;
         }
-        for name in names.iter().filter(|name| name.schema == schema && !there.contains_key(*name)) {
-            let definition = catalog::definition(Side::Source, &mut source, name).await?;
-            target::run(&mut target, format!("USE {}", Ident(schema))).await?;
-            let statement = translate::if_absent(&translate::spell_collations(&definition, &defaults));
-            target::run(&mut target, statement).await.map_err(|fault| {
-                // What else the server says here is about the definition, and definitions carry no rows.
-                let known = fault.code.class().is_some() || matches!(fault.code, Code::PrivilegeMissing(_));
-                let code = if known { fault.code } else { Code::DefinitionRefused };
-                Fault::new(code, fault.detail).at(format!("creating table {name}"))
-            })?;
+        target::run(target, format!("USE {}", Ident(schema))).await?;
+        for name in names.iter().filter(|name| name.schema == schema) {
+            if !there.contains_key(name) {
+                create_table(source, target, name, &defaults).await?;
+            }
+            done += 1;
+            reached(done);
         }
     }
     Ok(())
 }
 
+/// In the schema that the target's session uses.
+async fn create_table(
+    source: &mut Conn,
+    target: &mut Conn,
+    name: &TableName,
+    defaults: &HashMap<String, String>,
+) -> Result<(), Fault> {
+    let definition = catalog::definition(Side::Source, source, name).await?;
+    let statement = translate::if_absent(&translate::spell_collations(&definition, defaults));
+    target::run(target, statement).await.map_err(|fault| {
+        // What else the server says here is about the definition, and definitions carry no rows.
+        let known = fault.code.class().is_some() || matches!(fault.code, Code::PrivilegeMissing(_));
+        let code = if known { fault.code } else { Code::DefinitionRefused };
+        Fault::new(code, fault.detail).at(format!("creating table {name}"))
+    })
+}
+
 /// Sees to it that the target's foreign keys act: of `names`, which are all there, and empty.
-pub async fn join(target: &mut target::Conn, names: &[TableName]) -> Result<(), Fault> {
+pub async fn join(target: &mut Conn, names: &[TableName]) -> Result<(), Fault> {
     let keys = catalog::foreign_keys(Side::Target, target).await?;
     let children: BTreeSet<&TableName> = keys.iter().filter(|key| key.parent != key.child).map(|key| &key.child).collect();
     for child in children.into_iter().filter(|child| names.contains(child)) {
@@ -71,16 +83,13 @@ pub async fn join(target: &mut target::Conn, names: &[TableName]) -> Result<(), 
 }
 
 /// The descriptions of `names` on one end.
-pub async fn describe(side: Side, endpoint: &Endpoint, names: &[TableName]) -> Result<HashMap<TableName, Arc<Table>>, Fault> {
-    let mut conn = match side {
-        Side::Source => source::connect(endpoint, Purpose::Catalog).await?,
-        Side::Target => target::connect(endpoint, Purpose::Catalog).await?,
-    };
+pub async fn describe(side: Side, conn: &mut Conn, names: &[TableName]) -> Result<HashMap<TableName, Arc<Table>>, Fault> {
+    let wanted: HashSet<&TableName> = names.iter().collect();
     let schemas: BTreeSet<&str> = names.iter().map(|name| name.schema.as_str()).collect();
     let mut tables = HashMap::new();
     for schema in schemas {
-        for (name, described) in catalog::describe(side, &mut conn, schema).await? {
-            if names.contains(&name) {
+        for (name, described) in catalog::describe(side, conn, schema).await? {
+            if wanted.contains(&name) {
                 tables.insert(name, Arc::new(described?));
             }
         }

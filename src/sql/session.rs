@@ -13,14 +13,11 @@ pub fn take(task: &str, number: usize, seconds: u64) -> String {
     format!("SELECT GET_LOCK({},{seconds})", name(task, number))
 }
 
-/// The connection of each session that has one of the names; NULL where there is none.
-pub fn holders(task: &str, numbers: usize) -> String {
-    let holders: Vec<String> = (0..numbers).map(|number| format!("SELECT IS_USED_LOCK({})", name(task, number))).collect();
-    holders.join(" UNION ALL ")
+/// One row: the number under which the target knows the session itself, and of each name the session that has it, NULL where none has.
+pub fn own_and_holders(task: &str, numbers: usize) -> String {
+    let holders: Vec<String> = (0..numbers).map(|number| format!("IS_USED_LOCK({})", name(task, number))).collect();
+    format!("SELECT CONNECTION_ID(),{}", holders.join(","))
 }
-
-/// The number under which the target knows the session itself.
-pub const OWN: &str = "SELECT CONNECTION_ID()";
 
 /// The sessions that the account may see: its own, at least.
 pub const SESSIONS: &str = "SHOW PROCESSLIST";
@@ -36,6 +33,6 @@ mod tests {
     #[test]
     fn tasks_and_numbers_have_names_of_their_own() {
         assert_eq!(take("a'b", 2, 5), "SELECT GET_LOCK(SHA2(CONCAT('polarferry ','a\\'b',' 2'),256),5)");
-        assert_eq!(holders("a", 2).matches("IS_USED_LOCK").count(), 2);
+        assert_eq!(own_and_holders("a", 2).matches("IS_USED_LOCK").count(), 2);
     }
 }

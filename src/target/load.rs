@@ -26,7 +26,7 @@ const DUPLICATE: [u16; 2] = [1062, 1586];
 const SAVED: u128 = 4;
 const FEWEST: usize = 200;
 /// Of the trial, and for all of it.
-const TRIES: usize = 3;
+const TRIES: usize = 2;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Runs a LOAD DATA. Returns the rows that were stored. Not cancel-safe.

@@ -30,6 +30,7 @@ use crate::sql::qualified;
 use crate::sql::statement::{Expect, Statement};
 use long::Sent;
 pub use mysql_async::Conn;
+use mysql_async::Row;
 use mysql_async::prelude::Queryable;
 use pipeline::Pipeline;
 
@@ -45,6 +46,16 @@ fn diagnose(error: &mysql_async::Error) -> Fault {
 /// Runs a statement whose answer does not matter beyond its success.
 pub async fn run(conn: &mut Conn, statement: impl AsRef<[u8]>) -> Result<(), Fault> {
     conn.query_drop(statement.as_ref()).await.map_err(|error| diagnose(&error))
+}
+
+/// Runs several statements in one round trip, and returns the rows that they answer. The server stops at the first that fails.
+async fn rows_of(conn: &mut Conn, text: String) -> Result<Vec<Row>, Fault> {
+    let mut answers = conn.query_iter(text).await.map_err(|error| diagnose(&error))?;
+    let mut rows = Vec::new();
+    while answers.columns().is_some() {
+        rows.extend(answers.collect::<Row>().await.map_err(|error| diagnose(&error))?);
+    }
+    Ok(rows)
 }
 
 /// Holds the server to what the source's events imply.

@@ -12,7 +12,7 @@
 use std::collections::HashSet;
 
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Error, Row};
+use mysql_async::{Conn, Error, Row, from_value};
 
 use super::diagnose;
 use crate::fault::{Code, Fault, Side};
@@ -43,12 +43,13 @@ pub async fn mark(conn: &mut Conn, task: &str, number: usize) -> Result<(), Faul
 /// Ends what is left of the task's earlier sessions. To be called by who holds the epoch, or raises it next.
 pub async fn end_others(conn: &mut Conn, task: &str) -> Result<(), Fault> {
     let own = u64::from(conn.id());
-    if conn.query_first::<u64, _>(sql::OWN).await.map_err(|error| diagnose(&error))? != Some(own) {
+    let row: Option<Row> = conn.query_first(sql::own_and_holders(task, NAMES)).await.map_err(|error| diagnose(&error))?;
+    let mut numbers = row.into_iter().flat_map(|row| row.unwrap()).map(from_value::<Option<u64>>);
+    if numbers.next().flatten() != Some(own) {
         tracing::warn!("something between us and the target numbers sessions by itself: earlier ones of this task are not ended");
         return Ok(());
     }
-    let holders: Vec<Option<u64>> = conn.query(sql::holders(task, NAMES)).await.map_err(|error| diagnose(&error))?;
-    let holders: Vec<u64> = holders.into_iter().flatten().filter(|session| *session != own).collect();
+    let holders: Vec<u64> = numbers.flatten().filter(|session| *session != own).collect();
     if holders.is_empty() {
         return Ok(());
     }

@@ -1,15 +1,18 @@
 //! Our own tables on the target: created, read and taken over here.
 
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Row, TxOpts};
+use mysql_async::{Conn, Row};
 
-use super::{diagnose, run};
+use super::pipeline::Pipeline;
+use super::{diagnose, rows_of, run};
 use crate::checkpoint::{Checkpoint, StoredCheckpoint};
 use crate::fault::{Code, Fault};
 use crate::model::position::{FilePosition, Mark};
 use crate::model::table::TableName;
 use crate::sql::document;
+use crate::sql::quoted;
 use crate::sql::state as sql;
+use crate::sql::statement::{Expect, Statement};
 
 /// How far a table's copy has come, as the ledger has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,16 +53,22 @@ pub async fn create(conn: &mut Conn) -> Result<(), Fault> {
 
 /// Whether a task of this name has a checkpoint; without creating anything.
 pub async fn exists(conn: &mut Conn, task: &str) -> Result<bool, Fault> {
-    let tables: Option<u64> = conn
-        .query_first("SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA='polarferry' AND TABLE_NAME='checkpoint'")
-        .await
-        .map_err(|error| diagnose(&error))?;
-    if tables.unwrap_or(0) == 0 {
+    if !has_ours(conn, "checkpoint").await? {
         return Ok(false);
     }
-    let query = format!("SELECT COUNT(*) FROM `polarferry`.`checkpoint` WHERE `task`={}", crate::sql::quoted(task));
+    let query = format!("SELECT COUNT(*) FROM `polarferry`.`checkpoint` WHERE `task`={}", quoted(task));
     let rows: Option<u64> = conn.query_first(query).await.map_err(|error| diagnose(&error))?;
     Ok(rows.unwrap_or(0) > 0)
+}
+
+/// Whether one of our own tables has been created.
+async fn has_ours(conn: &mut Conn, table: &str) -> Result<bool, Fault> {
+    let query = format!(
+        "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA='polarferry' AND TABLE_NAME={}",
+        quoted(table)
+    );
+    let tables: Option<u64> = conn.query_first(query).await.map_err(|error| diagnose(&error))?;
+    Ok(tables.unwrap_or(0) > 0)
 }
 
 /// The account's grants, as the server prints them.
@@ -71,11 +80,19 @@ fn unreadable(detail: impl Into<String>) -> Fault {
     Fault::new(Code::CheckpointUnreadable, detail)
 }
 
-/// Reads the checkpoint under its row lock, inside the caller's transaction: a transaction that moves it has ended when this
-/// returns, one way or the other.
-pub(super) async fn lock(conn: &mut impl Queryable, task: &str) -> Result<Option<Checkpoint>, Fault> {
-    let row: Option<Row> = conn.query_first(sql::load_checkpoint(task)).await.map_err(|error| diagnose(&error))?;
-    let Some(mut row) = row else { return Ok(None) };
+/// What becomes of the transaction that read the checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lock {
+    Kept,
+    LetGo,
+}
+
+/// Reads the checkpoint under its row lock, in a transaction of its own: one that moves it has ended when this returns, one way or the
+/// other.
+pub(super) async fn read(conn: &mut Conn, task: &str, lock: Lock) -> Result<Option<Checkpoint>, Fault> {
+    let end = if lock == Lock::LetGo { "; ROLLBACK" } else { "" };
+    let text = format!("START TRANSACTION; {}{end}", sql::load_checkpoint(task));
+    let Some(mut row) = rows_of(conn, text).await?.pop() else { return Ok(None) };
     let stored = StoredCheckpoint {
         format: take(&mut row, "format")?,
         epoch: take(&mut row, "epoch")?,
@@ -98,19 +115,18 @@ pub(super) fn take<T: mysql_async::prelude::FromValue>(row: &mut Row, column: &s
 
 /// Takes the task over: raises the epoch, so that whoever held it can write no more. `None` when the task is new.
 pub async fn take_over(conn: &mut Conn, task: &str) -> Result<Option<Checkpoint>, Fault> {
-    let mut transaction = conn.start_transaction(TxOpts::new()).await.map_err(|error| diagnose(&error))?;
-    let Some(mut checkpoint) = lock(&mut transaction, task).await? else {
-        transaction.rollback().await.map_err(|error| diagnose(&error))?;
+    let Some(mut checkpoint) = read(conn, task, Lock::Kept).await? else {
+        run(conn, "ROLLBACK").await?;
         return Ok(None);
     };
     if checkpoint.phase.is_terminal() {
         let detail = format!("task {task} is {}", checkpoint.phase.as_str());
         return Err(Fault::new(Code::Fenced, detail));
     }
-    for statement in [sql::raise_epoch(task, checkpoint.epoch), sql::raise_table_epochs(task, checkpoint.epoch + 1)] {
-        transaction.query_drop(statement).await.map_err(|error| diagnose(&error))?;
-    }
-    transaction.commit().await.map_err(|error| diagnose(&error))?;
+    let raise =
+        [sql::raise_epoch(task, checkpoint.epoch), sql::raise_table_epochs(task, checkpoint.epoch + 1), "COMMIT".to_owned()];
+    // The server stops at the first that fails.
+    rows_of(conn, raise.join("; ")).await?;
     checkpoint.epoch += 1;
     Ok(Some(checkpoint))
 }
@@ -129,29 +145,30 @@ const DUPLICATE: u16 = 1062;
 
 /// Writes a new task's checkpoint and ledger, all or nothing.
 pub async fn begin(conn: &mut Conn, task: &str, checkpoint: &Checkpoint, tables: &[TableName]) -> Result<(), Fault> {
-    let mut transaction = conn.start_transaction(TxOpts::new()).await.map_err(|error| diagnose(&error))?;
-    transaction.query_drop(sql::insert_checkpoint(task, checkpoint)).await.map_err(|error| match &error {
+    run(conn, "START TRANSACTION").await?;
+    conn.query_drop(sql::insert_checkpoint(task, checkpoint)).await.map_err(|error| match &error {
         mysql_async::Error::Server(server) if server.code == DUPLICATE => {
             Fault::new(Code::Fenced, format!("another instance has begun the task {task} a moment ago"))
         }
         _ => diagnose(&error),
     })?;
-    for name in tables {
-        let statement = sql::insert_table(task, checkpoint.epoch, name);
-        transaction.query_drop(statement).await.map_err(|error| diagnose(&error))?;
+    let line = |name| Statement::of_ours(sql::insert_table(task, checkpoint.epoch, name), Expect::Exactly(1));
+    let lines: Vec<Statement> = tables.iter().map(line).collect();
+    let mut pipeline = Pipeline::new(conn);
+    for line in &lines {
+        pipeline.push(line).await?;
     }
-    transaction.commit().await.map_err(|error| diagnose(&error))
+    pipeline.flush().await?;
+    run(conn, "COMMIT").await
 }
 
 /// The tables that other tasks carry, with their tasks; without creating anything.
 pub async fn carried_by_others(conn: &mut Conn, task: &str) -> Result<Vec<(String, TableName)>, Fault> {
-    let ours: Option<u64> = conn
-        .query_first("SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA='polarferry' AND TABLE_NAME='tables'")
-        .await
-        .map_err(|error| diagnose(&error))?;
-    if ours.unwrap_or(0) == 0 {
-        return Ok(Vec::new());
-    }
+    if has_ours(conn, "tables").await? { carried(conn, task).await } else { Ok(Vec::new()) }
+}
+
+/// The same, where our tables have been created.
+pub async fn carried(conn: &mut Conn, task: &str) -> Result<Vec<(String, TableName)>, Fault> {
     let rows: Vec<(String, String, String)> = conn.query(sql::load_carried(task)).await.map_err(|error| diagnose(&error))?;
     Ok(rows.into_iter().map(|(task, schema, table)| (task, TableName { schema, table })).collect())
 }

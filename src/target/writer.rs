@@ -11,11 +11,11 @@
 use std::time::{Duration, Instant};
 
 use mysql_async::Conn;
-use mysql_async::TxOpts;
 
 use super::pipeline::Pipeline;
 use super::prefetch::Prefetch;
-use super::{diagnose, load, run, session, state, take_out};
+use super::state::Lock;
+use super::{load, run, session, state, take_out};
 use crate::checkpoint::Checkpoint;
 use crate::conn::{Endpoint, Purpose};
 use crate::fault::{Code, Fault};
@@ -59,10 +59,7 @@ async fn take(endpoint: &Endpoint, task: &str, epoch: u64) -> Result<(Conn, Chec
     state::still_ours(&mut conn, task, epoch).await?;
     session::end_others(&mut conn, task).await?;
     session::mark(&mut conn, task, session::WRITER).await?;
-    let mut transaction = conn.start_transaction(TxOpts::new()).await.map_err(|error| diagnose(&error))?;
-    let checkpoint = state::lock(&mut transaction, task).await?;
-    transaction.rollback().await.map_err(|error| diagnose(&error))?;
-    match checkpoint {
+    match state::read(&mut conn, task, Lock::LetGo).await? {
         Some(checkpoint) if checkpoint.epoch == epoch => Ok((conn, checkpoint)),
         Some(checkpoint) => {
             let detail = format!("the task's epoch is {}, ours is {epoch}", checkpoint.epoch);

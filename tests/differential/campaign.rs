@@ -35,8 +35,8 @@ async fn one(route: Route, seed: u64, stages: Arc<Mutex<Stages>>) -> Result<Tall
     let running = Arc::clone(&voyage);
     // A task of its own, whose panic is a failure of this seed and not of all.
     let ended = tokio::spawn(async move { running.run().await }).await;
-    if ended.is_err() {
-        // The next seed gets servers of its own: a witness that has stopped would fail it, too.
+    if ended.as_ref().map_or(true, |tally| tally.unwitnessed > 0) {
+        // The next seed gets servers of its own: a witness that has stopped is none for it, either.
         stages.lock().await.0.remove(&gtid);
     }
     stage.clear(&quoted(&voyage.schema), &voyage.task).await;
@@ -62,8 +62,12 @@ async fn one(route: Route, seed: u64, stages: Arc<Mutex<Stages>>) -> Result<Tall
 
 fn describe(tally: &Tally) -> String {
     let written = &tally.written;
+    let alone = match tally.unwitnessed {
+        0 => String::new(),
+        seeds => format!(", {seeds} seeds without a native replica to compare with"),
+    };
     format!(
-        "{} transactions, {} of {} statements refused, {} rows of {} tables compared, {} kills, {} stops, {} cuts",
+        "{} transactions, {} of {} statements refused, {} rows of {} tables compared, {} kills, {} stops, {} cuts{alone}",
         written.transactions, written.refused, written.statements, tally.rows, tally.tables, tally.kills, tally.stops, tally.cuts
     )
 }

@@ -269,9 +269,9 @@ impl Drop for Ferry {
 }
 
 /// What changes while the daemon is getting on.
-fn progress(status: &Value) -> (&Value, Place, u64, &Value) {
+fn progress(status: &Value) -> (&Value, &Value, Place, u64, &Value) {
     let transactions = &status["stream"]["transactions"];
-    (&status["phase"], applied(status), rows_copied(status), transactions)
+    (&status["phase"], &status["schema"]["created"], applied(status), rows_copied(status), transactions)
 }
 
 /// How far the target is, as the daemon shows it.
