@@ -26,7 +26,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, DriverError, Error, IoError, OptsBuilder, SslOpts};
+use mysql_async::{Conn, DriverError, Error, IoError, OptsBuilder, Row, SslOpts};
 use secrecy::ExposeSecret;
 
 use crate::fault::{self, Code, Fault, Side};
@@ -202,6 +202,16 @@ pub async fn connect(side: Side, endpoint: &Endpoint, purpose: Purpose) -> Resul
         };
         fault.at(place())
     })
+}
+
+/// Runs several statements in one round trip, and returns the rows that each of them answers. The server stops at the first that fails.
+pub async fn ask(conn: &mut Conn, text: String) -> Result<Vec<Vec<Row>>, Error> {
+    let mut answers = conn.query_iter(text).await?;
+    let mut rows = Vec::new();
+    while answers.columns().is_some() {
+        rows.push(answers.collect().await?);
+    }
+    Ok(rows)
 }
 
 /// What a refusal means to a process that was let in before: password or certificate may be between two steps of a rotation.

@@ -19,7 +19,7 @@ use crate::model::position::Applied;
 use crate::observe::Observer;
 use crate::observe::metrics::{ApplyStage, Op, Throttled};
 use crate::sql::state::DriftLine;
-use crate::target::writer::{Timing, Writer};
+use crate::target::writer::Writer;
 use crate::throttle::{Limits, Pace};
 
 /// What the writer's loop works with.
@@ -87,6 +87,13 @@ impl Paces {
     }
 }
 
+/// A batch that is written whole. Its COMMIT goes out with the next part's first statements when that part is there already, and nothing
+/// holds it up; else at once.
+struct Whole {
+    tally: Tally,
+    end: Commit,
+}
+
 /// Writes parts until they end, a stop is asked for, or something fails.
 pub async fn write(mut writing: Writing, mut parts: mpsc::Receiver<Part>) -> Result<(), Fault> {
     let mut paces = Paces::new(Instant::now());
@@ -94,20 +101,16 @@ pub async fn write(mut writing: Writing, mut parts: mpsc::Receiver<Part>) -> Res
     let mut overlaps = Vec::new();
     let mut inside = false;
     let mut batch = Tally::default();
+    let mut whole = None;
     loop {
-        let waiting = Instant::now();
-        let part = tokio::select! {
-            biased;
-            () = writing.stop.cancelled(), if !inside => return Ok(()),
-            part = parts.recv() => part,
-        };
-        let Some(mut part) = part else { return Ok(()) };
-        let seconds = &writing.observer.metrics().apply_seconds;
-        seconds.of(ApplyStage::Wait).inc_by(waiting.elapsed().as_secs_f64());
-        if !inside && !writing.unpaused().await {
+        let Some(mut part) = writing.next(&mut parts, inside, &mut whole).await? else { return Ok(()) };
+        if !part.is_plain() {
+            writing.commit(&mut whole).await?;
+        }
+        if !inside && !writing.unpaused(&mut whole).await? {
             return Ok(());
         }
-        if !writing.throttled(&mut paces, &part, inside).await {
+        if !writing.throttled(&mut paces, &part, inside, &mut whole).await? {
             return Ok(());
         }
         for fates in &part.fates {
@@ -119,22 +122,22 @@ pub async fn write(mut writing: Writing, mut parts: mpsc::Receiver<Part>) -> Res
         }
         let phase = *writing.phase.borrow();
         let end = part.end.as_ref().map(|commit| (commit, writing.source_uuid.as_str(), phase));
-        let began = *batch.began.get_or_insert_with(Instant::now);
+        let executing = Instant::now();
+        batch.began.get_or_insert(executing);
         writing.writer.note(&part.undecided.prepared(), &part.undecided.decided()).await?;
-        let (timing, met) = match part.kept.take() {
+        let met = match part.kept.take() {
             Some(kept) => carry_out_kept(&mut writing.writer, &part.writes, kept, end).await?,
-            None => (carry_out(&mut writing.writer, &part.writes, end).await?, None),
+            None => carry_out(&mut writing.writer, &part.writes, end).await.map(|()| None)?,
         };
-        inside = part.end.is_none();
+        // Committed on the way.
+        writing.report(whole.take());
         batch.add(&part, met);
-        writing.cold.note(part.changes, timing.execute, part.ahead);
-        writing.observer.heat(&part.heat);
-        writing.spent(timing);
-        if let Some(end) = &part.end {
-            writing.report(std::mem::take(&mut batch), end, began.elapsed());
-        }
+        writing.executed(&part, executing.elapsed());
+        inside = part.end.is_none();
         overlaps.extend(part.fates.into_iter().map(|fates| fates.overlap));
-        if !inside {
+        whole = part.end.map(|end| Whole { tally: std::mem::take(&mut batch), end });
+        if !inside && !gates.is_empty() {
+            writing.commit(&mut whole).await?;
             // Reported first, settled second: see `Overlap::settled`.
             for overlap in overlaps.drain(..) {
                 overlap.settle();
@@ -145,14 +148,12 @@ pub async fn write(mut writing: Writing, mut parts: mpsc::Receiver<Part>) -> Res
 }
 
 /// One output after the other; with the last of them the batch ends, if it does.
-async fn carry_out(writer: &mut Writer, writes: &[Output], end: Option<(&Commit, &str, Phase)>) -> Result<Timing, Fault> {
+async fn carry_out(writer: &mut Writer, writes: &[Output], end: Option<(&Commit, &str, Phase)>) -> Result<(), Fault> {
     let Some((last, before)) = writes.split_last() else { return writer.write(&[], &[], end).await };
-    let mut earlier = Duration::ZERO;
     for output in before {
-        earlier += writer.write(&output.removals, &output.statements, None).await?.execute;
+        writer.write(&output.removals, &output.statements, None).await?;
     }
-    let timing = writer.write(&last.removals, &last.statements, end).await?;
-    Ok(Timing { execute: earlier + timing.execute, ..timing })
+    writer.write(&last.removals, &last.statements, end).await
 }
 
 /// The same, where drift does not stop the task; with what was written in the end, where drift was met.
@@ -161,11 +162,11 @@ async fn carry_out_kept(
     writes: &[Output],
     mut kept: Kept,
     end: Option<(&Commit, &str, Phase)>,
-) -> Result<(Timing, Option<(Counts, Drift)>), Fault> {
+) -> Result<Option<(Counts, Drift)>, Fault> {
     writer.mark().await?;
     let fault = match carry_out(writer, writes, end).await {
         Err(fault) if mend::may_be_drift(&fault) => fault,
-        done => return Ok((done?, None)),
+        done => return done.map(|()| None),
     };
     let Mended { output, counts, anomalies } = mend::mend(writer, &mut kept, fault).await?;
     let lines: Vec<DriftLine<'_>> = anomalies.iter().map(Anomaly::line).collect();
@@ -175,30 +176,79 @@ async fn carry_out_kept(
     let tables: BTreeSet<&str> = anomalies.iter().map(|anomaly| &*anomaly.table).collect();
     let policy = kept.cure.as_str();
     tracing::warn!(?tables, missing, unexpected, policy, "the target's rows are not what the source's changes imply");
-    let early = carry_out(writer, writes.get(..kept.families).unwrap_or(&[]), None).await?;
-    let timing = carry_out(writer, &[output], end).await?;
-    let timing = Timing { execute: early.execute + timing.execute, ..timing };
-    Ok((timing, Some((counts, Drift { missing, unexpected, differ }))))
+    carry_out(writer, writes.get(..kept.families).unwrap_or(&[]), None).await?;
+    carry_out(writer, &[output], end).await?;
+    Ok(Some((counts, Drift { missing, unexpected, differ })))
+}
+
+impl Part {
+    /// Whether nothing but statements has to be done for it.
+    fn is_plain(&self) -> bool {
+        self.fates.is_empty() && self.kept.is_none() && self.undecided.is_empty()
+    }
 }
 
 impl Writing {
+    /// The next part; none when there are no more, or a stop was asked for. What is whole is committed before it is waited for.
+    async fn next(
+        &mut self,
+        parts: &mut mpsc::Receiver<Part>,
+        inside: bool,
+        whole: &mut Option<Whole>,
+    ) -> Result<Option<Part>, Fault> {
+        if self.stop.is_cancelled() && !inside || parts.is_empty() {
+            self.commit(whole).await?;
+        }
+        let waiting = Instant::now();
+        let part = tokio::select! {
+            biased;
+            () = self.stop.cancelled(), if !inside => None,
+            part = parts.recv() => part,
+        };
+        if part.is_none() {
+            self.commit(whole).await?;
+        }
+        self.observer.metrics().apply_seconds.of(ApplyStage::Wait).inc_by(waiting.elapsed().as_secs_f64());
+        Ok(part)
+    }
+
+    async fn commit(&mut self, whole: &mut Option<Whole>) -> Result<(), Fault> {
+        let began = Instant::now();
+        self.writer.commit().await?;
+        self.observer.metrics().apply_seconds.of(ApplyStage::Commit).inc_by(began.elapsed().as_secs_f64());
+        self.report(whole.take());
+        Ok(())
+    }
+
     /// Waits while paused; false when a stop came first.
-    async fn unpaused(&mut self) -> bool {
-        tokio::select! {
+    async fn unpaused(&mut self, whole: &mut Option<Whole>) -> Result<bool, Fault> {
+        let paused = *self.paused.borrow_and_update();
+        if !paused {
+            return Ok(true);
+        }
+        self.commit(whole).await?;
+        Ok(tokio::select! {
             () = self.stop.cancelled() => false,
             // The sender lives as long as the conductor; without it nobody can ask for a pause.
             _ = self.paused.wait_for(|paused| !paused) => true,
-        }
+        })
     }
 
     /// Waits for the pace; false when a stop came first. Inside a transaction a stop waits for its end. A limit that is taken back is
     /// not waited for.
-    async fn throttled(&mut self, paces: &mut Paces, part: &Part, inside: bool) -> bool {
+    async fn throttled(
+        &mut self,
+        paces: &mut Paces,
+        part: &Part,
+        inside: bool,
+        whole: &mut Option<Whole>,
+    ) -> Result<bool, Fault> {
         let began = Instant::now();
         let mut wait = paces.take(part.changes, part.bytes, *self.limits.borrow_and_update(), began);
         if wait.is_zero() {
-            return true;
+            return Ok(true);
         }
+        self.commit(whole).await?;
         let going_on = loop {
             tokio::select! {
                 () = self.stop.cancelled(), if !inside => break false,
@@ -209,18 +259,18 @@ impl Writing {
         let seconds = began.elapsed().as_secs_f64();
         self.observer.metrics().throttled_seconds.of(Throttled::Stream).inc_by(seconds);
         self.observer.metrics().apply_seconds.of(ApplyStage::Throttle).inc_by(seconds);
-        going_on
+        Ok(going_on)
     }
 
-    fn spent(&self, timing: Timing) {
-        let seconds = &self.observer.metrics().apply_seconds;
-        seconds.of(ApplyStage::Execute).inc_by(timing.execute.as_secs_f64());
-        seconds.of(ApplyStage::Commit).inc_by(timing.commit.as_secs_f64());
+    fn executed(&self, part: &Part, took: Duration) {
+        self.cold.note(part.changes, took, part.ahead);
+        self.observer.heat(&part.heat);
+        self.observer.metrics().apply_seconds.of(ApplyStage::Execute).inc_by(took.as_secs_f64());
     }
 
     /// A batch is committed.
-    fn report(&self, batch: Tally, end: &Commit, whole: Duration) {
-        let Tally { transactions, counts, drift, .. } = batch;
+    fn report(&self, whole: Option<Whole>) {
+        let Some(Whole { tally: Tally { began, transactions, counts, drift }, end }) = whole else { return };
         let metrics = self.observer.metrics();
         metrics.applied_rows.of(Op::Insert).inc_by(counts.inserts);
         metrics.applied_rows.of(Op::Update).inc_by(counts.updates);
@@ -229,7 +279,7 @@ impl Writing {
         metrics.drift_rows.of(Kind::Missing).inc_by(drift.missing);
         metrics.drift_rows.of(Kind::Unexpected).inc_by(drift.unexpected);
         metrics.batches.inc();
-        metrics.batch_duration.observe(whole.as_secs_f64());
+        metrics.batch_duration.observe(began.map_or(0.0, |began| began.elapsed().as_secs_f64()));
         metrics.batch_transactions.observe(transactions as f64);
         self.applied.send_modify(|applied| {
             applied.transactions += transactions;

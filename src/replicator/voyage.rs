@@ -36,7 +36,7 @@ use crate::source::{
 };
 use crate::stream::assemble::Assembler;
 use crate::stream::{self, Lane};
-use crate::target::state::{CopyState, TableLine};
+use crate::target::state::{CopyState, Ledger, TableLine};
 use crate::target::{self, writer};
 
 /// Batches that wait rendered: one, so that the writer never waits for rendering, and memory stays bounded.
@@ -360,9 +360,7 @@ async fn survey(
     }
     history::same(&facts, checkpoint, &mut source).await?;
     let listed = catalog::list(Side::Source, &mut source, &charter.selection).await?;
-    let lines = target::state::tables(&mut target, &charter.task).await?;
-    let prepared = target::prepared::load(&mut target, &charter.task).await?;
-    let drift = target::state::drift(&mut target, &charter.task).await?;
+    let Ledger { tables: lines, prepared, drift } = target::state::ledger(&mut target, &charter.task).await?;
     replicator.observer.update(|snapshot| snapshot.drift = drift);
     let keys = match charter.migrate.stream() {
         true => Some(families::keys(&mut source, &mut target).await?),

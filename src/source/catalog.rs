@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Row};
+use mysql_async::{Conn, Row, from_row_opt};
 
-use crate::conn::diagnose;
+use crate::conn::{ask, diagnose};
 use crate::fault::{Code, Fault, Side};
 use crate::model::family::{Action, ForeignKey};
 use crate::model::selection::Selection;
@@ -148,15 +148,16 @@ pub async fn schema_defaults(conn: &mut Conn, schema: &str) -> Result<(String, S
 /// The descriptions of all tables of one schema.
 pub async fn describe(side: Side, conn: &mut Conn, schema: &str) -> Result<HashMap<TableName, Result<Table, Fault>>, Fault> {
     let mut tables: HashMap<TableName, Result<Table, Fault>> = HashMap::new();
-    let columns: Vec<Row> = conn
-        .query(format!(
-            "SELECT TABLE_NAME AS t, COLUMN_NAME AS c, DATA_TYPE AS d, COLUMN_TYPE AS y, IS_NULLABLE AS n, \
-             CHARACTER_MAXIMUM_LENGTH AS l, DATETIME_PRECISION AS p, EXTRA AS e, COLLATION_NAME AS o FROM information_schema.COLUMNS \
-             WHERE TABLE_SCHEMA={} ORDER BY TABLE_NAME, ORDINAL_POSITION",
-            quoted(schema)
-        ))
-        .await
-        .map_err(|error| diagnose(side, &error))?;
+    let text = format!(
+        "SELECT TABLE_NAME AS t, COLUMN_NAME AS c, DATA_TYPE AS d, COLUMN_TYPE AS y, IS_NULLABLE AS n, \
+         CHARACTER_MAXIMUM_LENGTH AS l, DATETIME_PRECISION AS p, EXTRA AS e, COLLATION_NAME AS o FROM information_schema.COLUMNS \
+         WHERE TABLE_SCHEMA={schema} ORDER BY TABLE_NAME, ORDINAL_POSITION; \
+         SELECT TABLE_NAME, INDEX_NAME, COLUMN_NAME, SUB_PART, NON_UNIQUE FROM information_schema.STATISTICS \
+         WHERE TABLE_SCHEMA={schema} ORDER BY TABLE_NAME, INDEX_NAME <> 'PRIMARY', INDEX_NAME, SEQ_IN_INDEX",
+        schema = quoted(schema)
+    );
+    let mut answers = ask(conn, text).await.map_err(|error| diagnose(side, &error))?.into_iter();
+    let (columns, parts) = (answers.next().unwrap_or_default(), answers.next().unwrap_or_default());
     for mut row in columns {
         let name = TableName::new(schema, row.take::<String, _>("t").unwrap_or_default());
         let table = tables.entry(name.clone()).or_insert_with(|| {
@@ -176,7 +177,7 @@ pub async fn describe(side: Side, conn: &mut Conn, schema: &str) -> Result<HashM
             }
         }
     }
-    for (name, indexes) in indexes(side, conn, schema).await? {
+    for (name, indexes) in indexes(side, schema, parts)? {
         if let Some(table) = tables.get_mut(&name)
             && let Ok(description) = table
             && let Err(fault) = add_keys(description, indexes)
@@ -252,17 +253,11 @@ struct Index {
     parts: Vec<(Option<String>, Option<u64>)>,
 }
 
-async fn indexes(side: Side, conn: &mut Conn, schema: &str) -> Result<HashMap<TableName, Vec<Index>>, Fault> {
-    let rows: Vec<IndexRow> = conn
-        .query(format!(
-            "SELECT TABLE_NAME, INDEX_NAME, COLUMN_NAME, SUB_PART, NON_UNIQUE FROM information_schema.STATISTICS \
-             WHERE TABLE_SCHEMA={} ORDER BY TABLE_NAME, INDEX_NAME <> 'PRIMARY', INDEX_NAME, SEQ_IN_INDEX",
-            quoted(schema)
-        ))
-        .await
-        .map_err(|error| diagnose(side, &error))?;
+fn indexes(side: Side, schema: &str, parts: Vec<Row>) -> Result<HashMap<TableName, Vec<Index>>, Fault> {
     let mut indexes: HashMap<TableName, Vec<Index>> = HashMap::new();
-    for (table, name, column, prefix, non_unique) in rows {
+    for part in parts {
+        let unreadable = |_| Fault::new(Code::ServerError(side), format!("an index of schema {schema} cannot be read"));
+        let (table, name, column, prefix, non_unique): IndexRow = from_row_opt(part).map_err(unreadable)?;
         let list = indexes.entry(TableName::new(schema, table)).or_default();
         let part = (column, prefix);
         match list.last_mut() {

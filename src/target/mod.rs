@@ -1,7 +1,6 @@
 //! The PolarDB door. What the target is asked to hold, and how it answers.
 //!
-//! * [`state`]: our own tables: the checkpoint, the fence, the ledger of the copy.
-//! * [`prepared`]: which of the source's XA transactions are not decided.
+//! * [`state`]: our own tables: the checkpoint, the fence, the ledger of the copy, the source's undecided XA transactions.
 //! * [`writer`]: one transaction = rows + checkpoint.
 //! * [`chunk`]: one transaction = a chunk's rows + its line in the ledger.
 //! * [`pipeline`]: many statements in one round trip.
@@ -17,7 +16,6 @@ mod load;
 pub mod long;
 mod pipeline;
 mod prefetch;
-pub mod prepared;
 pub mod session;
 pub mod state;
 pub mod writer;
@@ -30,7 +28,6 @@ use crate::sql::qualified;
 use crate::sql::statement::{Expect, Statement};
 use long::Sent;
 pub use mysql_async::Conn;
-use mysql_async::Row;
 use mysql_async::prelude::Queryable;
 use pipeline::Pipeline;
 
@@ -46,16 +43,6 @@ fn diagnose(error: &mysql_async::Error) -> Fault {
 /// Runs a statement whose answer does not matter beyond its success.
 pub async fn run(conn: &mut Conn, statement: impl AsRef<[u8]>) -> Result<(), Fault> {
     conn.query_drop(statement.as_ref()).await.map_err(|error| diagnose(&error))
-}
-
-/// Runs several statements in one round trip, and returns the rows that they answer. The server stops at the first that fails.
-async fn rows_of(conn: &mut Conn, text: String) -> Result<Vec<Row>, Fault> {
-    let mut answers = conn.query_iter(text).await.map_err(|error| diagnose(&error))?;
-    let mut rows = Vec::new();
-    while answers.columns().is_some() {
-        rows.extend(answers.collect::<Row>().await.map_err(|error| diagnose(&error))?);
-    }
-    Ok(rows)
 }
 
 /// Holds the server to what the source's events imply.

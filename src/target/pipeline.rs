@@ -1,7 +1,7 @@
 //! Statements in as few round trips as packets allow.
 //!
 //! Several go to the server as one text, separated by semicolons. It executes them in their order, answers each, and stops at the
-//! first that fails. The COMMIT is never among them: it is asked for when every answer was what the source's events imply, so a count
+//! first that fails. A batch's COMMIT is never among its own: it is asked for when every answer was what the source's events imply, so a count
 //! that is wrong, or an answer that is lost, ends in a rollback, as with statements sent one by one.
 
 use mysql_async::prelude::Queryable;

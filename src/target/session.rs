@@ -12,7 +12,7 @@
 use std::collections::HashSet;
 
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Error, Row, from_value};
+use mysql_async::{Conn, Error, Row, from_value_opt};
 
 use super::diagnose;
 use crate::fault::{Code, Fault, Side};
@@ -44,7 +44,7 @@ pub async fn mark(conn: &mut Conn, task: &str, number: usize) -> Result<(), Faul
 pub async fn end_others(conn: &mut Conn, task: &str) -> Result<(), Fault> {
     let own = u64::from(conn.id());
     let row: Option<Row> = conn.query_first(sql::own_and_holders(task, NAMES)).await.map_err(|error| diagnose(&error))?;
-    let mut numbers = row.into_iter().flat_map(|row| row.unwrap()).map(from_value::<Option<u64>>);
+    let mut numbers = row.into_iter().flat_map(Row::unwrap).map(|number| from_value_opt::<u64>(number).ok());
     if numbers.next().flatten() != Some(own) {
         tracing::warn!("something between us and the target numbers sessions by itself: earlier ones of this task are not ended");
         return Ok(());

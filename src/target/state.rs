@@ -4,12 +4,16 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row};
 
 use super::pipeline::Pipeline;
-use super::{diagnose, rows_of, run};
+use super::{diagnose, run};
 use crate::checkpoint::{Checkpoint, StoredCheckpoint};
+use crate::conn::ask;
 use crate::fault::{Code, Fault};
+use crate::model::gtid::GtidSet;
 use crate::model::position::{FilePosition, Mark};
 use crate::model::table::TableName;
+use crate::model::xid::{Prepared, Xid};
 use crate::sql::document;
+use crate::sql::prepared as sql_prepared;
 use crate::sql::quoted;
 use crate::sql::state as sql;
 use crate::sql::statement::{Expect, Statement};
@@ -92,7 +96,8 @@ pub(super) enum Lock {
 pub(super) async fn read(conn: &mut Conn, task: &str, lock: Lock) -> Result<Option<Checkpoint>, Fault> {
     let end = if lock == Lock::LetGo { "; ROLLBACK" } else { "" };
     let text = format!("START TRANSACTION; {}{end}", sql::load_checkpoint(task));
-    let Some(mut row) = rows_of(conn, text).await?.pop() else { return Ok(None) };
+    let answers = ask(conn, text).await.map_err(|error| diagnose(&error))?;
+    let Some(mut row) = answers.into_iter().flatten().next() else { return Ok(None) };
     let stored = StoredCheckpoint {
         format: take(&mut row, "format")?,
         epoch: take(&mut row, "epoch")?,
@@ -107,7 +112,7 @@ pub(super) async fn read(conn: &mut Conn, task: &str, lock: Lock) -> Result<Opti
     Checkpoint::decode(stored).map(Some).map_err(|error| unreadable(error.to_string()))
 }
 
-pub(super) fn take<T: mysql_async::prelude::FromValue>(row: &mut Row, column: &str) -> Result<T, Fault> {
+fn take<T: mysql_async::prelude::FromValue>(row: &mut Row, column: &str) -> Result<T, Fault> {
     row.take_opt::<T, _>(column)
         .and_then(Result::ok)
         .ok_or_else(|| unreadable(format!("column {column} of polarferry's tables holds what this version cannot read")))
@@ -126,7 +131,7 @@ pub async fn take_over(conn: &mut Conn, task: &str) -> Result<Option<Checkpoint>
     let raise =
         [sql::raise_epoch(task, checkpoint.epoch), sql::raise_table_epochs(task, checkpoint.epoch + 1), "COMMIT".to_owned()];
     // The server stops at the first that fails.
-    rows_of(conn, raise.join("; ")).await?;
+    ask(conn, raise.join("; ")).await.map_err(|error| diagnose(&error))?;
     checkpoint.epoch += 1;
     Ok(Some(checkpoint))
 }
@@ -173,15 +178,25 @@ pub async fn carried(conn: &mut Conn, task: &str) -> Result<Vec<(String, TableNa
     Ok(rows.into_iter().map(|(task, schema, table)| (task, TableName { schema, table })).collect())
 }
 
-/// How many rows are recorded as different from the source's.
-pub async fn drift(conn: &mut Conn, task: &str) -> Result<u64, Fault> {
-    let rows: Option<u64> = conn.query_first(sql::count_drift(task)).await.map_err(|error| diagnose(&error))?;
-    Ok(rows.unwrap_or(0))
+/// What the target knows of a task besides its checkpoint.
+#[derive(Debug)]
+pub struct Ledger {
+    pub tables: Vec<TableLine>,
+    /// XA transactions of the source that were not decided at the checkpoint.
+    pub prepared: Vec<Prepared>,
+    /// How many rows are recorded as different from the source's.
+    pub drift: u64,
 }
 
-pub async fn tables(conn: &mut Conn, task: &str) -> Result<Vec<TableLine>, Fault> {
-    let rows: Vec<Row> = conn.query(sql::load_tables(task)).await.map_err(|error| diagnose(&error))?;
-    rows.into_iter().map(table_line).collect()
+pub async fn ledger(conn: &mut Conn, task: &str) -> Result<Ledger, Fault> {
+    let text = [sql::load_tables(task), sql_prepared::load(task), sql::count_drift(task)].join("; ");
+    let mut answers = ask(conn, text).await.map_err(|error| diagnose(&error))?.into_iter();
+    let mut next = || answers.next().unwrap_or_default().into_iter();
+    Ok(Ledger {
+        tables: next().map(table_line).collect::<Result<_, _>>()?,
+        prepared: next().map(prepared_line).collect::<Result<_, _>>()?,
+        drift: next().next().and_then(|row| row.get(0)).unwrap_or(0),
+    })
 }
 
 fn table_line(mut row: Row) -> Result<TableLine, Fault> {
@@ -204,6 +219,15 @@ fn table_line(mut row: Row) -> Result<TableLine, Fault> {
         other => return Err(unreadable(format!("{name} has the unknown state {other:?}"))),
     };
     Ok(TableLine { name, state, rows: take(&mut row, "rows_copied")?, bytes: take(&mut row, "bytes_copied")? })
+}
+
+fn prepared_line(mut row: Row) -> Result<Prepared, Fault> {
+    let xid = Xid { gtrid: take(&mut row, "gtrid")?, bqual: take(&mut row, "bqual")?, format: take(&mut row, "format_id")? };
+    let gtid: String = take(&mut row, "gtid")?;
+    let gtids = GtidSet::parse(&gtid)
+        .map_err(|error| Fault::new(Code::CheckpointUnreadable, error.to_string()).at("polarferry.prepared"))?;
+    let begins = FilePosition { file: take(&mut row, "file")?, offset: take(&mut row, "position")? };
+    Ok(Prepared { xid, gtids, begins, replaces: false })
 }
 
 /// The ranges that the ledger has for a table, as (after, upto].

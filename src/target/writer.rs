@@ -4,11 +4,12 @@
 //! the checkpoint and commits. Whatever fails, the transaction is rolled back (at the latest by the server, when the connection
 //! is gone), and the stream starts again from the checkpoint: a batch is repeated as a whole, never in part.
 //!
+//! When the next batch is there already, the COMMIT of the one before goes ahead of its first statements in one packet, which saves a round
+//! trip. That is after every answer to the batch's own statements was checked; and the server executes nothing behind a COMMIT that fails.
+//!
 //! A failure at COMMIT leaves open whether it happened. [`open`] settles it: the checkpoint's row lock is taken on a new
 //! connection, which waits for the old transaction's end; the row then says which batch was the last. A session that the server
 //! has not noticed the end of is ended first ([`session`]).
-
-use std::time::{Duration, Instant};
 
 use mysql_async::Conn;
 
@@ -28,6 +29,7 @@ use crate::sql::state as sql;
 use crate::sql::statement::{Expect, Statement};
 
 const BEGIN: &str = "START TRANSACTION";
+const COMMIT: &str = "COMMIT";
 
 /// The single writer of a task.
 #[derive(Debug)]
@@ -35,23 +37,26 @@ pub struct Writer {
     conn: Conn,
     task: String,
     checkpoint: Checkpoint,
-    open: bool,
+    stage: Stage,
     loads: Option<usize>,
     prefetch: Prefetch,
 }
 
-/// How long the two halves of a commit took.
-#[derive(Debug, Clone, Copy)]
-pub struct Timing {
-    pub execute: Duration,
-    pub commit: Duration,
+/// What the session is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Nothing,
+    /// A batch that is not whole.
+    Open,
+    /// A batch that is whole, with its checkpoint; its COMMIT goes ahead of what comes next.
+    Whole,
 }
 
 /// Opens the writer under an epoch that was taken before. The checkpoint it finds is the truth, also after a lost COMMIT reply.
 pub async fn open(endpoint: &Endpoint, task: &str, epoch: u64) -> Result<Writer, Fault> {
     let asked = async { Ok(load::worth(endpoint).await) };
     let ((conn, checkpoint), loads) = tokio::try_join!(take(endpoint, task, epoch), asked)?;
-    Ok(Writer { conn, task: task.to_owned(), checkpoint, open: false, loads, prefetch: Prefetch::new(endpoint, 0) })
+    Ok(Writer { conn, task: task.to_owned(), checkpoint, stage: Stage::Nothing, loads, prefetch: Prefetch::new(endpoint, 0) })
 }
 
 async fn take(endpoint: &Endpoint, task: &str, epoch: u64) -> Result<(Conn, Checkpoint), Fault> {
@@ -102,22 +107,23 @@ impl Writer {
     }
 
     pub(super) async fn begin(&mut self) -> Result<(), Fault> {
-        if !self.open {
+        self.commit().await?;
+        if self.stage == Stage::Nothing {
             run(&mut self.conn, BEGIN).await?;
-            self.open = true;
+            self.stage = Stage::Open;
         }
         Ok(())
     }
 
-    /// Executes one part of a batch; with `end`, moves the checkpoint and commits. After an error the part may be undone
-    /// (`anomalies`); otherwise the writer is of no further use: dropping it ends the session, and the server rolls back. Not cancel-safe.
+    /// Executes one part of a batch; with `end`, moves the checkpoint, too, and the batch is whole: it is committed by the next call of
+    /// this or of [`Writer::commit`], whichever comes first. After an error the part may be undone (`anomalies`); otherwise the writer is
+    /// of no further use: dropping it ends the session, and the server rolls back. Not cancel-safe.
     pub async fn write(
         &mut self,
         removals: &[Removal],
         statements: &[Statement],
         end: Option<(&Commit, &str, Phase)>,
-    ) -> Result<Timing, Fault> {
-        let began = Instant::now();
+    ) -> Result<(), Fault> {
         let at = |fault: Fault| match end {
             Some((commit, ..)) => fault.at(format!("a batch that ends at {}", commit.position)),
             None => fault,
@@ -135,18 +141,31 @@ impl Writer {
             phase,
             ..self.checkpoint.clone()
         });
-        let begin = (!self.open).then(|| Statement::of_ours(BEGIN, Expect::Any));
+        let before: &[&str] = match self.stage {
+            Stage::Nothing => &[BEGIN],
+            Stage::Open => &[],
+            // In one round trip with what follows it.
+            Stage::Whole => &[COMMIT, BEGIN],
+        };
+        let before: Vec<Statement> = before.iter().map(|text| Statement::of_ours(*text, Expect::Any)).collect();
         let checkpoint = next.as_ref().map(|next| Statement::of_ours(sql::move_checkpoint(&self.task, next), Expect::Ours));
-        let all: Vec<&Statement> = begin.iter().chain(statements).chain(&checkpoint).collect();
+        let all: Vec<&Statement> = before.iter().chain(statements).chain(&checkpoint).collect();
         execute(&mut self.conn, &mut self.prefetch, &all).await.map_err(at)?;
-        self.open = true;
-        let executed = Instant::now();
+        self.stage = Stage::Open;
         if let Some(next) = next {
-            run(&mut self.conn, "COMMIT").await?;
-            self.open = false;
+            self.stage = Stage::Whole;
             self.checkpoint = Checkpoint { sequence: next.sequence + 1, ..next };
         }
-        Ok(Timing { execute: executed - began, commit: executed.elapsed() })
+        Ok(())
+    }
+
+    /// Commits a batch that is whole; does nothing when there is none. Not cancel-safe.
+    pub async fn commit(&mut self) -> Result<(), Fault> {
+        if self.stage == Stage::Whole {
+            run(&mut self.conn, COMMIT).await?;
+            self.stage = Stage::Nothing;
+        }
+        Ok(())
     }
 }
 
