@@ -30,6 +30,6 @@ pub use fetch::Version;
 pub use options::Options;
 pub use place::{free_port, unique_id};
 pub use process::{POLL, Process};
-pub use program::{PROMETHEUS, PROMTOOL, SYSTEMD_ANALYZE};
+pub use program::{MYDUMPER, MYLOADER, MYSQL, MYSQLDUMP, PROMETHEUS, PROMTOOL, Program, SYSTEMD_ANALYZE};
 pub use server::Server;
 pub use sysbench::{Load, Report, Run, Sysbench};

@@ -23,6 +23,16 @@ pub const PROMETHEUS: Program =
 pub const SYSTEMD_ANALYZE: Program =
     Program { name: "systemd-analyze", entry: "debian-systemd", packages: &["systemd"], libraries: Some("systemd") };
 
+pub const MYSQL: Program = Program { name: "mysql", ..MYSQLDUMP };
+pub const MYSQLDUMP: Program = Program {
+    name: "mysqldump",
+    entry: "debian-mysql-server",
+    packages: &["mysql-server-core", "mysql-client-core"],
+    libraries: None,
+};
+pub const MYLOADER: Program = Program { name: "myloader", ..MYDUMPER };
+pub const MYDUMPER: Program = Program { name: "mydumper", entry: "debian-mydumper", packages: &["mydumper"], libraries: None };
+
 impl Program {
     /// # Panics
     /// With one clear text when the program cannot be had.

@@ -68,17 +68,13 @@ async fn a_transaction_of_very_many_tables_arrives_whole_in_little_memory() {
     ferry.wait_applied(&pair.source).await;
     println!("{tables} tables in one transaction: VmHWM {} MiB", ferry.most_memory() >> 20);
     assert!(ferry.most_memory() <= MEMORY);
-    let filled: Vec<u64> = pair
-        .target
-        .query_rows(format!(
-            "SELECT SUM(rows_there) FROM ({}) every",
-            (0..tables)
-                .map(|at| format!("SELECT COUNT(*) AS rows_there FROM shop.t{at} WHERE n = {at}"))
-                .collect::<Vec<_>>()
-                .join(" UNION ALL ")
-        ))
-        .await;
-    assert_eq!(filled, [u64::from(tables)]);
+    let mut filled = 0;
+    for group in (0..tables).collect::<Vec<_>>().chunks(100) {
+        let counts: Vec<String> = group.iter().map(|at| format!("(SELECT COUNT(*) FROM shop.t{at} WHERE n = {at})")).collect();
+        let counted: Vec<u64> = pair.target.query_rows(format!("SELECT {}", counts.join(" + "))).await;
+        filled += counted[0];
+    }
+    assert_eq!(filled, u64::from(tables));
     assert_eq!(ferry.terminate().await.0, 0);
     ferry.assert_clean_log();
 }

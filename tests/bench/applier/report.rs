@@ -2,6 +2,7 @@
 
 use crate::arguments::Arguments;
 use crate::latency::{Delays, RATE};
+use crate::numbers::{median, quotient, shown};
 use crate::race::{Finish, Leg, WORKERS};
 use crate::workload::Workload;
 
@@ -26,16 +27,6 @@ pub fn head(arguments: &Arguments) {
     );
 }
 
-fn median(mut numbers: Vec<f64>) -> Option<f64> {
-    numbers.sort_unstable_by(f64::total_cmp);
-    let (low, high) = (numbers.get(numbers.len().checked_sub(1)? / 2)?, numbers.get(numbers.len() / 2)?);
-    Some((low + high) / 2.0)
-}
-
-fn shown(number: Option<f64>, digits: usize) -> String {
-    number.map_or_else(|| "-".to_owned(), |number| format!("{number:.digits$}"))
-}
-
 pub fn line(workload: Workload, runs: &[Finish]) {
     let ours = |of: fn(&Leg) -> f64| median(runs.iter().filter_map(|run| run.ferry.as_ref().ok()).map(of).collect());
     let theirs = |of: fn(&Leg) -> f64| median(runs.iter().filter_map(|run| run.replica.as_ref()).map(of).collect());
@@ -43,7 +34,6 @@ pub fn line(workload: Workload, runs: &[Finish]) {
     let server: fn(&Leg) -> f64 = |leg| leg.server_cpu.as_secs_f64();
     let rows = median(runs.iter().map(|run| run.volume.rows as f64).collect());
     let transactions = median(runs.iter().map(|run| run.volume.transactions as f64).collect());
-    let quotient = |above: Option<f64>, below: Option<f64>| Some(above? / below?);
     println!(
         "{:10} {:>9} {:>9} {:>9} {:>9} {:>7} {:>9} {:>9} {:>9} {:>9} {:>7}  {}",
         workload.name(),

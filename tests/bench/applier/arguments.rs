@@ -3,6 +3,7 @@
 use clap::Parser;
 
 use crate::lab::Version;
+use crate::numbers::{scale, version};
 use crate::workload::Workload;
 
 /// Lets a native replica and polarferry apply the same binlog, one after the other, and compares.
@@ -33,14 +34,4 @@ impl Arguments {
     pub fn workloads(&self) -> Vec<Workload> {
         if self.workload.is_empty() { Workload::ALL.to_vec() } else { self.workload.clone() }
     }
-}
-
-fn scale(text: &str) -> Result<f64, String> {
-    let scale: f64 = text.parse().map_err(|_| "is no number".to_owned())?;
-    if (0.001..=100.0).contains(&scale) { Ok(scale) } else { Err("must lie between 0.001 and 100".to_owned()) }
-}
-
-fn version(series: &str) -> Result<Version, String> {
-    let known = [Version::V97, Version::V80];
-    known.into_iter().find(|version| version.series() == series).ok_or_else(|| "the benchmark knows 9.7 and 8.0".to_owned())
 }

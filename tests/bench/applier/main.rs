@@ -15,18 +15,23 @@
 
 #![allow(clippy::panic, clippy::print_stdout, reason = "a benchmark prints, and fails by a panic")]
 
-#[path = "../ferry/mod.rs"]
+#[path = "../../ferry/mod.rs"]
 mod ferry;
-#[path = "../lab/mod.rs"]
+#[path = "../../lab/mod.rs"]
 mod lab;
 
-mod arguments;
+#[path = "../delay.rs"]
 mod delay;
+#[path = "../numbers.rs"]
+mod numbers;
+#[path = "../usage.rs"]
+mod usage;
+
+mod arguments;
 mod feed;
 mod latency;
 mod race;
 mod report;
-mod usage;
 mod workload;
 
 use std::process::ExitCode;
