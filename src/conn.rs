@@ -205,8 +205,8 @@ pub async fn connect(side: Side, endpoint: &Endpoint, purpose: Purpose) -> Resul
 }
 
 /// Runs several statements in one round trip, and returns the rows that each of them answers. The server stops at the first that fails.
-pub async fn ask(conn: &mut Conn, text: String) -> Result<Vec<Vec<Row>>, Error> {
-    let mut answers = conn.query_iter(text).await?;
+pub async fn ask(conn: &mut Conn, text: impl Into<Vec<u8>>) -> Result<Vec<Vec<Row>>, Error> {
+    let mut answers = conn.query_iter(text.into()).await?;
     let mut rows = Vec::new();
     while answers.columns().is_some() {
         rows.push(answers.collect().await?);

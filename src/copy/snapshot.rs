@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::worker::inserts;
 use super::{CONNECTIONS_RANGE, Copying, Pending};
 use crate::conn::Purpose;
 use crate::fault::{Class, Code, Fault};
@@ -34,7 +35,7 @@ use crate::overlap::Stage;
 use crate::source::documents::Documents;
 use crate::source::{self, rows};
 use crate::sql::dml::Shapes;
-use crate::sql::inserts::{Collision, Inserts};
+use crate::sql::inserts::Collision;
 use crate::sql::{probe, qualified};
 use crate::target::chunk::{Fill, Ledger};
 use crate::target::{self, session};
@@ -138,20 +139,18 @@ async fn fill(copying: &Copying, table: &Table, reader: &mut source::Conn, targe
         let detail = format!("{}: its documents have too many different leaves for a copy in one snapshot", table.name);
         return Err(Fault::new(Code::ValueUnsupported, detail));
     }
+    let shapes = Shapes::new(table, copying.loads);
     let reading = async {
         let sender = sender;
-        rows::read(reader, &all, &mut documents, copying.settings.chunk_bytes.in_memory(), &sender).await
+        let manner = (copying.settings.chunk_bytes.in_memory(), shapes.documents_as_lines());
+        rows::read(reader, &all, &mut documents, manner, &sender).await
     };
-    let shapes = Shapes::new(table, copying.loads);
     let mut ledger = ledger(copying, table, target);
     let writing = async {
         while let Some(piece) = pieces.recv().await {
-            let mut inserts = Inserts::of(&shapes, Collision::Refuse, Some(1), piece.rows.len());
-            for row in &piece.rows {
-                inserts.push(&row.values, row.blanks);
-            }
-            let (rows, bytes) = (piece.rows.len() as u64, piece.bytes as u64);
-            let fill = Fill { shapes: &shapes, statements: &inserts.finish(), keys: Vec::new(), rows, bytes };
+            let statements = inserts(&shapes, Collision::Refuse, Some(1), &piece);
+            let (rows, bytes) = (piece.count() as u64, piece.lines.len() as u64);
+            let fill = Fill { shapes: &shapes, statements: &statements, keys: Vec::new(), rows, bytes };
             ledger.write(&fill, None).await?;
             copying.wrote(&table.name, rows, bytes);
             copying.pace(0, rows, bytes).await;

@@ -152,21 +152,22 @@ async fn chunk(
     let (sender, mut pieces) = mpsc::channel(1);
     let (source, target) = (&mut sessions.source, &mut sessions.target);
     let documents = sessions.documents.entry(table.name.clone()).or_insert_with(|| Documents::new(table));
+    let shapes = Shapes::new(table, copying.loads);
     let reading = async {
         let sender = sender;
-        rows::read(source, &asked, documents, copying.settings.chunk_bytes.in_memory(), &sender).await
+        let manner = (copying.settings.chunk_bytes.in_memory(), shapes.documents_as_lines());
+        rows::read(source, &asked, documents, manner, &sender).await
     };
-    let shapes = Shapes::new(table, copying.loads);
     let line = range.map(|range| (range.after.as_ref().map(encode), encode(&range.upto)));
     let line = line.as_ref().map(|(after, upto)| Line { after: after.as_deref(), upto });
     let writing = async {
         let (mut rows, mut bytes, mut owed) = (0, 0, Vec::new());
         while let Some(piece) = pieces.recv().await {
-            rows += piece.rows.len() as u64;
-            bytes += piece.bytes as u64;
+            rows += piece.count() as u64;
+            bytes += piece.lines.len() as u64;
             let line = line.filter(|_| piece.last && owed.is_empty());
             owed.extend(write(copying, pending, &shapes, &piece, line, target).await?);
-            copying.pace(0, piece.rows.len() as u64, piece.bytes as u64).await;
+            copying.pace(0, piece.count() as u64, piece.lines.len() as u64).await;
         }
         Ok((rows, bytes, owed))
     };
@@ -193,7 +194,7 @@ async fn write(
     for attempt in 1.. {
         let _gate = pending.overlap.gate.read().await;
         let (statements, keys) = statements(pending, shapes, piece);
-        let fill = Fill { shapes, statements: &statements, keys, rows: piece.rows.len() as u64, bytes: piece.bytes as u64 };
+        let fill = Fill { shapes, statements: &statements, keys, rows: piece.count() as u64, bytes: piece.lines.len() as u64 };
         match ledger(copying, pending, conn).write(&fill, line).await {
             Ok(owed) => {
                 copying.wrote(&pending.table.name, fill.rows, fill.bytes);
@@ -209,17 +210,31 @@ async fn write(
     Err(Fault::new(Code::Internal, "attempts never end"))
 }
 
+/// What writes a piece, without the rows whose keys are buried; and the keys of its rows.
 fn statements<'p>(pending: &Pending, shapes: &Shapes, piece: &'p Piece) -> (Vec<Statement>, Vec<&'p [u8]>) {
-    let mut inserts = Inserts::of(shapes, Collision::Keep, None, piece.rows.len());
-    let mut keys = Vec::with_capacity(piece.rows.len());
-    let buried = pending.overlap.has_burials();
-    for row in &piece.rows {
-        if !buried || !pending.overlap.is_buried(&row.key) {
-            inserts.push(&row.values, row.blanks);
-            keys.push(row.key.as_slice());
-        }
+    let overlap = &pending.overlap;
+    if !overlap.has_burials() {
+        return (inserts(shapes, Collision::Keep, None, piece), piece.rows().map(|row| row.key).collect());
+    }
+    let mut inserts = Inserts::of_read(shapes, Collision::Keep, None, piece.count());
+    let mut keys = Vec::with_capacity(piece.count());
+    for row in piece.rows().filter(|row| !overlap.is_buried(row.key)) {
+        inserts.push_spelled(row.values, row.blanks, row.is_line);
+        keys.push(row.key);
     }
     (inserts.finish(), keys)
+}
+
+/// What writes a whole piece.
+pub(super) fn inserts(shapes: &Shapes, collision: Collision, per_row: Option<u64>, piece: &Piece) -> Vec<Statement> {
+    let mut inserts = Inserts::of_read(shapes, collision, per_row, piece.count());
+    if piece.all_lines
+        && let Some(whole) = inserts.whole(&piece.lines, piece.count())
+    {
+        return vec![whole];
+    }
+    piece.rows().for_each(|row| inserts.push_spelled(row.values, row.blanks, row.is_line));
+    inserts.finish()
 }
 
 /// Waits until the stream must have decided about each of these keys, and stops when it has not: see `overlap`. The chunk's read is

@@ -10,7 +10,7 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row, Value as Wire};
 
 use super::documents;
-use super::rows::{Pieces, Unread, key, spell, spell_key};
+use super::rows::{Pieces, Unread, key, spell_key};
 use super::{decode, run};
 use crate::conn::diagnose;
 use crate::fault::{Code, Fault, Side};
@@ -83,13 +83,16 @@ async fn read_slice(conn: &mut Conn, table: &Table, slice: &[Unread], pieces: &m
         }
     }
     for (number, row) in rows.iter().enumerate() {
-        let spelled = spell(table, row, &mut |at, document| {
+        let whole = pieces.append(table, row, &mut |at, document| {
             let types = types.get(&(number, at)).ok_or(BadJson)?;
             documents::exact(document, |path| types.of(path))
         })?;
-        // The same snapshot has the document and its leaves.
-        let open = || Fault::new(Code::Internal, format!("{}: the source does not name the types of a document", table.name));
-        if !pieces.push(spelled.ok_or_else(open)?).await {
+        if !whole {
+            // The same snapshot has the document and its leaves.
+            let detail = format!("{}: the source does not name the types of a document", table.name);
+            return Err(Fault::new(Code::Internal, detail));
+        }
+        if !pieces.hand_on().await {
             return Ok(false);
         }
     }
@@ -134,7 +137,8 @@ async fn ask(conn: &mut Conn, table: &Table, shape: &Shape, keys: &[&[u8]]) -> R
                 let value = row.as_ref(at).and_then(|cell| decode::value(cell, column)).ok_or_else(odd)?;
                 *values.get_mut(at).ok_or_else(odd)? = value;
             }
-            let key = spell_key(table, key_columns, values.get(..key_columns.len()).unwrap_or(&[]))?;
+            let mut key = Vec::new();
+            spell_key(&mut key, table, key_columns, values.get(..key_columns.len()).unwrap_or(&[]))?;
             let Some(Wire::Bytes(answer)) = row.as_ref(key_columns.len()) else { return Err(odd()) };
             answers.entry(key).or_default().extend(answer.split(|byte| *byte == b',').map(<[u8]>::to_vec));
         }

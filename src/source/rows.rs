@@ -1,5 +1,8 @@
 //! Reading rows from the source, spelled as they will be written.
 
+use std::iter;
+
+use bytes::Bytes;
 use futures_util::StreamExt;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row, Value as Wire};
@@ -11,17 +14,9 @@ use crate::fault::{Code, Fault, Side};
 use crate::model::json::BadJson;
 use crate::model::table::{Column, Key, Table};
 use crate::model::value::Value;
+use crate::sql::inserts::is_line;
 use crate::sql::probe::{Bound, Range};
 use crate::sql::{dml, literal};
-
-/// A row as literals: its written columns, separated by commas, and its row key.
-#[derive(Debug, Default, Clone)]
-pub struct SpelledRow {
-    pub values: Vec<u8>,
-    pub key: Vec<u8>,
-    /// ENUM cells with the error value among them: see [`crate::sql::statement::Statement`].
-    pub blanks: usize,
-}
 
 /// Rows whose documents are looked at before the first question.
 const SAMPLE: usize = 100;
@@ -40,36 +35,47 @@ fn unreadable(table: &Table, column: &Column) -> Fault {
 /// Says what the JSON text of the column at a place among the written ones is.
 pub(super) type Judge<'j> = &'j mut dyn FnMut(usize, &[u8]) -> Result<Exact, BadJson>;
 
-/// A row whose columns are the table's written ones in order; `judge` says what the text of each JSON document is. Returns none when a
-/// document is open.
-pub(super) fn spell(table: &Table, row: &Row, judge: Judge<'_>) -> Result<Option<SpelledRow>, Fault> {
-    let mut spelled = SpelledRow { values: Vec::with_capacity(128), key: key(table, row)?, blanks: 0 };
-    let mut open = false;
+/// How a row was spelled.
+#[derive(Debug, Default)]
+struct Manner {
+    /// One of its documents is open: it is no row.
+    open: bool,
+    /// A document is an expression.
+    expression: bool,
+    blanks: usize,
+}
+
+/// Appends a row whose columns are the table's written ones in order; `judge` says what the text of each JSON document is. With `lines` the
+/// text of a document is spelled as that of any other column.
+fn spell(out: &mut Vec<u8>, table: &Table, row: &Row, lines: bool, judge: Judge<'_>) -> Result<Manner, Fault> {
+    let mut manner = Manner::default();
     for (at, (_, column)) in table.written().enumerate() {
         let value = cell(table, row, at, column)?;
         if at > 0 {
-            spelled.values.push(b',');
+            out.push(b',');
         }
         let binary;
         let value = match value {
             Value::JsonText(text) => match judge(at, text).map_err(|error| carries(table, column, &error))? {
+                Exact::Text if lines => Value::Bytes(text),
                 Exact::Text => value,
                 Exact::Binary(bytes) => {
+                    manner.expression = true;
                     binary = bytes;
                     Value::Json(&binary)
                 }
                 // Not the end of it: the other documents of the row are judged, too.
                 Exact::Open => {
-                    open = true;
+                    manner.open = true;
                     continue;
                 }
             },
             other => other,
         };
-        dml::write_cell(&mut spelled.values, column, value).map_err(|error| carries(table, column, &error))?;
-        spelled.blanks += usize::from(dml::is_blank(column, value));
+        dml::write_cell(out, column, value).map_err(|error| carries(table, column, &error))?;
+        manner.blanks += usize::from(dml::is_blank(column, value));
     }
-    Ok((!open).then_some(spelled))
+    Ok(manner)
 }
 
 fn cell<'r>(table: &Table, row: &'r Row, at: usize, column: &Column) -> Result<Value<'r>, Fault> {
@@ -78,6 +84,12 @@ fn cell<'r>(table: &Table, row: &'r Row, at: usize, column: &Column) -> Result<V
 
 /// The spelled row key of a row whose columns are the table's written ones in order; empty without one.
 pub(super) fn key(table: &Table, row: &Row) -> Result<Vec<u8>, Fault> {
+    let mut out = Vec::new();
+    append_key(&mut out, table, row)?;
+    Ok(out)
+}
+
+fn append_key(out: &mut Vec<u8>, table: &Table, row: &Row) -> Result<(), Fault> {
     let key = table.key_columns().unwrap_or(&[]);
     let mut values = [Value::Null; 16];
     for (at, (index, column)) in table.written().enumerate() {
@@ -85,16 +97,15 @@ pub(super) fn key(table: &Table, row: &Row) -> Result<Vec<u8>, Fault> {
             *slot = cell(table, row, at, column)?;
         }
     }
-    spell_key(table, key, values.get(..key.len()).unwrap_or(&[]))
+    spell_key(out, table, key, values.get(..key.len()).unwrap_or(&[]))
 }
 
-pub(super) fn spell_key(table: &Table, key: &[usize], values: &[Value<'_>]) -> Result<Vec<u8>, Fault> {
-    let mut out = Vec::new();
-    if !key.is_empty() {
-        dml::write_key(&mut out, table, key, values)
-            .map_err(|error| Fault::new(Code::ValueUnsupported, format!("{}: {error}", table.name)))?;
+pub(super) fn spell_key(out: &mut Vec<u8>, table: &Table, key: &[usize], values: &[Value<'_>]) -> Result<(), Fault> {
+    if key.is_empty() {
+        return Ok(());
     }
-    Ok(out)
+    dml::write_key(out, table, key, values)
+        .map_err(|error| Fault::new(Code::ValueUnsupported, format!("{}: {error}", table.name)))
 }
 
 /// The key that a bound query returns, or `None` when there is no such row.
@@ -111,7 +122,8 @@ pub async fn bound(conn: &mut Conn, table: &Table, key: &Key, query: Vec<u8>) ->
     Ok(Some(bound))
 }
 
-/// Reads the rows of a range in the binary protocol and hands them over in pieces of about `piece` bytes. The last piece, which may
+/// Reads the rows of a range in the binary protocol and hands them over in pieces of about `piece` bytes, with `documents_as_lines`
+/// ([`crate::sql::dml::Shapes::documents_as_lines`]). The last piece, which may
 /// be empty, is marked. The receiver sets the pace: no more than one piece waits.
 ///
 /// Rows whose documents the query did not say everything about come last, read again by key ([`later`]). A row that was deleted since is
@@ -120,7 +132,7 @@ pub async fn read(
     conn: &mut Conn,
     range: &Range<'_>,
     documents: &mut Documents,
-    piece: usize,
+    (piece, documents_as_lines): (usize, bool),
     out: &tokio::sync::mpsc::Sender<Piece>,
 ) -> Result<(), Fault> {
     let table = range.table;
@@ -129,13 +141,13 @@ pub async fn read(
         learn(conn, range, documents, Some(SAMPLE)).await?;
     }
     let written = table.written().count();
-    let (mut pieces, mut open) = (Pieces { rows: Vec::new(), bytes: 0, size: piece, out }, Vec::new());
+    let (mut pieces, mut open) = (Pieces::new(piece, documents_as_lines, out), Vec::new());
     let mut stream =
         conn.exec_stream::<Row, _, _>(range.rows(&documents.questions()), ()).await.map_err(|error| place(&error))?;
     while let Some(row) = stream.next().await {
         let row = row.map_err(|error| place(&error))?;
         let mut bytes = 0;
-        let spelled = spell(table, &row, &mut |at, document| {
+        let whole = pieces.append(table, &row, &mut |at, document| {
             let column = documents.position(at).ok_or(BadJson)?;
             let Some(Wire::Bytes(answer)) = row.as_ref(written + column) else { return Err(BadJson) };
             let exact = documents.judge(column, document, answer)?;
@@ -145,13 +157,10 @@ pub async fn read(
             bytes += document.len();
             Ok(exact)
         })?;
-        match spelled {
-            Some(row) => {
-                if !pieces.push(row).await {
-                    return Ok(());
-                }
-            }
-            None => open.push(Unread { key: key(table, &row)?, bytes }),
+        if !whole {
+            open.push(Unread { key: key(table, &row)?, bytes });
+        } else if !pieces.hand_on().await {
+            return Ok(());
         }
     }
     drop(stream);
@@ -191,23 +200,53 @@ pub(super) struct Unread {
 
 /// Rows on their way out.
 pub(super) struct Pieces<'o> {
-    rows: Vec<SpelledRow>,
-    bytes: usize,
+    piece: Piece,
+    lines: Vec<u8>,
+    documents_as_lines: bool,
     /// A piece is complete when it has this many bytes.
     pub size: usize,
     out: &'o tokio::sync::mpsc::Sender<Piece>,
 }
 
-impl Pieces<'_> {
-    /// False when the receiver has failed; it says why.
-    pub async fn push(&mut self, row: SpelledRow) -> bool {
-        self.bytes += row.values.len();
-        self.rows.push(row);
-        self.bytes < self.size || self.send(false).await
+impl<'o> Pieces<'o> {
+    fn new(size: usize, documents_as_lines: bool, out: &'o tokio::sync::mpsc::Sender<Piece>) -> Self {
+        Self { piece: Piece::default(), lines: Vec::new(), documents_as_lines, size, out }
+    }
+
+    /// Appends a row; false when one of its documents is open.
+    pub fn append(&mut self, table: &Table, row: &Row, judge: Judge<'_>) -> Result<bool, Fault> {
+        if self.piece.ends.is_empty() {
+            // Not grown by doubling, which would hold up to twice as much. What is not written to takes no memory.
+            self.lines.reserve(self.size.saturating_add(SLACK).min(MOST_RESERVED));
+        }
+        let start = self.lines.len();
+        let mut manner = spell(&mut self.lines, table, row, self.documents_as_lines, judge)?;
+        let mut is_line = !manner.expression && is_line(self.lines.len() - start, manner.blanks);
+        if self.documents_as_lines && !is_line && !manner.open {
+            self.lines.truncate(start);
+            manner = spell(&mut self.lines, table, row, false, judge)?;
+            is_line = false;
+        }
+        if manner.open {
+            self.lines.truncate(start);
+            return Ok(false);
+        }
+        let line = self.lines.len();
+        self.lines.push(b'\n');
+        append_key(&mut self.piece.keys, table, row)?;
+        self.piece.ends.push(End { line, key: self.piece.keys.len(), blanks: manner.blanks, is_line });
+        self.piece.all_lines &= is_line;
+        Ok(true)
+    }
+
+    /// Hands a full piece on. False when the receiver has failed; it says why.
+    pub async fn hand_on(&mut self) -> bool {
+        self.lines.len() < self.size || self.send(false).await
     }
 
     async fn send(&mut self, last: bool) -> bool {
-        let piece = Piece { rows: std::mem::take(&mut self.rows), bytes: std::mem::take(&mut self.bytes), last };
+        let lines = std::mem::take(&mut self.lines).into();
+        let piece = Piece { lines, last, ..std::mem::take(&mut self.piece) };
         self.out.send(piece).await.is_ok()
     }
 
@@ -216,10 +255,61 @@ impl Pieces<'_> {
     }
 }
 
+/// Room for the row that ends a piece.
+const SLACK: usize = 64 * 1024;
+const MOST_RESERVED: usize = 64 * 1024 * 1024;
+
 /// Some rows of a read, in order.
 #[derive(Debug)]
 pub struct Piece {
-    pub rows: Vec<SpelledRow>,
-    pub bytes: usize,
+    /// The written columns of each row as literals, separated by commas: one row a line.
+    pub lines: Bytes,
+    keys: Vec<u8>,
+    ends: Vec<End>,
+    /// Every row is as a LOAD DATA takes it.
+    pub all_lines: bool,
     pub last: bool,
+}
+
+impl Default for Piece {
+    fn default() -> Self {
+        Self { lines: Bytes::new(), keys: Vec::new(), ends: Vec::new(), all_lines: true, last: false }
+    }
+}
+
+/// Where a row ends, in the lines without its line feed, and in the keys.
+#[derive(Debug, Clone, Copy)]
+struct End {
+    line: usize,
+    key: usize,
+    blanks: usize,
+    is_line: bool,
+}
+
+/// A row as literals.
+#[derive(Debug, Clone, Copy)]
+pub struct SpelledRow<'p> {
+    pub values: &'p [u8],
+    /// Empty without a row key.
+    pub key: &'p [u8],
+    /// ENUM cells with the error value among them: see [`crate::sql::statement::Statement`].
+    pub blanks: usize,
+    /// Spelled as a LOAD DATA takes it; else as a statement does. It is the same where there are no documents.
+    pub is_line: bool,
+}
+
+impl Piece {
+    pub fn count(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub fn rows(&self) -> impl Iterator<Item = SpelledRow<'_>> {
+        let starts = iter::once((0, 0)).chain(self.ends.iter().map(|end| (end.line + 1, end.key)));
+        starts.zip(&self.ends).map(|((line, key), end)| SpelledRow {
+            values: self.lines.get(line..end.line).unwrap_or(&[]),
+            key: self.keys.get(key..end.key).unwrap_or(&[]),
+            blanks: end.blanks,
+            is_line: end.is_line,
+        })
+    }
 }

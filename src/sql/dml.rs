@@ -43,6 +43,8 @@ pub struct Shapes {
     /// The statements that take rows as lines, where the table's types allow it: new ones, and ones that may be there.
     pub(super) load: Option<Vec<u8>>,
     pub(super) load_over: Option<Vec<u8>>,
+    /// The same, for new rows with documents, of which a line holds the text: as they are read, not as the stream has them.
+    pub(super) load_documents: Option<Vec<u8>>,
     /// From so many rows on they are used: never, where the target does not take them.
     pub(super) many: usize,
     /// By the row key; of no use without one.
@@ -71,15 +73,16 @@ impl Shapes {
             let count = format!("SELECT COUNT(*) FROM {name} WHERE {}", condition.before).into_bytes();
             Delete { head, count, condition, table: Arc::clone(&shown) }
         };
-        let (load, load_over) = inserts::loads(table, &name);
+        let inserts::Loads { new, over, documents } = inserts::loads(table, &name);
         let first = columns.first().map_or_else(String::new, ToString::to_string);
         Self {
             insert: format!("INSERT INTO {name} ({}) VALUES ", list(",", &|column| column.to_string())).into_bytes(),
             overwrite: format!(" ON DUPLICATE KEY UPDATE {}", list(",", &|column| format!("{column}=VALUES({column})")))
                 .into_bytes(),
             keep: format!(" ON DUPLICATE KEY UPDATE {first}={name}.{first}").into_bytes(),
-            load,
-            load_over,
+            load: new,
+            load_over: over,
+            load_documents: documents,
             many: loads.unwrap_or(usize::MAX),
             delete: delete(table.key_columns().unwrap_or(&[])),
             evict: table.secondary_uniques.iter().map(|key| delete(&key.columns)).collect(),
@@ -88,6 +91,11 @@ impl Shapes {
             name,
             has_documents: table.columns.iter().any(|column| column.kind == ColumnKind::Json),
         }
+    }
+
+    /// Whether rows that are read are to be spelled as lines, which differ from the values of a statement where there are documents.
+    pub fn documents_as_lines(&self) -> bool {
+        self.many != usize::MAX && self.load_documents.is_some()
     }
 
     /// The table, for messages.

@@ -87,6 +87,20 @@ impl<'s> Inserts<'s> {
         Self { load, ..Self::new(shapes, collision, per_row, limit) }
     }
 
+    /// For rows that were read ([`Shapes::documents_as_lines`]).
+    pub fn of_read(shapes: &'s Shapes, collision: Collision, per_row: Option<u64>, rows: usize) -> Self {
+        let load = shapes.load_documents.as_deref().filter(|_| shapes.documents_as_lines());
+        let plain = Self::of(shapes, collision, per_row, rows);
+        if load.is_some() { Self { load, limit: LOAD_BYTES, ..plain } } else { plain }
+    }
+
+    /// The same rows as a whole, where they are lines already.
+    pub fn whole(&self, lines: &Bytes, rows: usize) -> Option<Statement> {
+        let load = self.load.filter(|_| lines.len() <= LOAD_BYTES)?;
+        let expect = self.per_row.map_or(Expect::Any, |count| Expect::Exactly(count * rows as u64));
+        Some(Statement { lines: lines.clone(), ..Statement::new(Arc::clone(&self.shapes.table), load.to_owned(), expect) })
+    }
+
     /// The same, with questions for who reads ahead ([`Statement::reads`]) from the keys that are told.
     pub fn reading_ahead(self, ahead: bool) -> Self {
         Self { ahead: ahead.then(Vec::new), ..self }
@@ -100,7 +114,12 @@ impl<'s> Inserts<'s> {
     /// Appends one row, its values already spelled and separated by commas. A row with `blanks` (see [`Statement`]) shares no
     /// statement with one without.
     pub fn push(&mut self, values: &[u8], blanks: usize) {
-        if self.goes_beside(values.len(), blanks) {
+        self.push_spelled(values, blanks, is_line(values.len(), blanks));
+    }
+
+    /// The same, for a row of which it was decided before whether it is spelled as a line.
+    pub fn push_spelled(&mut self, values: &[u8], blanks: usize, line: bool) {
+        if self.load.is_some() && !line {
             return self.push_beside(values, blanks);
         }
         let ctes = self.count_ctes(values);
@@ -118,7 +137,7 @@ impl<'s> Inserts<'s> {
         self.begin();
         let start = self.text.len();
         let blanks = write_row(&mut self.text, table, row)?;
-        if self.goes_beside(self.text.len() - start, blanks) {
+        if self.load.is_some() && !is_line(self.text.len() - start, blanks) {
             let values = self.text.split_off(start);
             self.text.truncate(before);
             self.push_beside(&values, blanks);
@@ -133,10 +152,6 @@ impl<'s> Inserts<'s> {
             self.push(&values, blanks);
         }
         Ok(())
-    }
-
-    fn goes_beside(&self, length: usize, blanks: usize) -> bool {
-        self.load.is_some() && (blanks > 0 || length > self.limit.min(STATEMENT_BYTES))
     }
 
     fn push_beside(&mut self, values: &[u8], blanks: usize) {
@@ -210,6 +225,12 @@ impl<'s> Inserts<'s> {
     }
 }
 
+/// Whether a row may be a line: an ENUM's error value would make warnings that could be others', and a line is bounded by what a
+/// statement is.
+pub fn is_line(length: usize, blanks: usize) -> bool {
+    blanks == 0 && length <= STATEMENT_BYTES
+}
+
 /// What a line holds for a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Field {
@@ -217,6 +238,8 @@ enum Field {
     Literal,
     /// A number, which it would take for bytes, for the name of a member, or for the year 2000.
     Number,
+    /// A document's text, which it would take for bytes.
+    Document,
 }
 
 /// `None`: no line can hold it.
@@ -238,38 +261,56 @@ fn field(column: &Column) -> Option<Field> {
             known.then_some(Field::Literal)
         }
         ColumnKind::Bit | ColumnKind::Year | ColumnKind::Enum | ColumnKind::Set => Some(Field::Number),
-        // A document would be of the binary character set.
-        ColumnKind::Json | ColumnKind::Geometry | ColumnKind::Vector => None,
+        ColumnKind::Json => Some(Field::Document),
+        ColumnKind::Geometry | ColumnKind::Vector => None,
     }
 }
 
-/// The LOAD DATAs of a table: for rows of which none is there, or which are left out where one is; and for rows that take the place of
+/// The LOAD DATAs of a table, as far as its types allow them: for rows of which none is there, or which are left out where one is; and for rows that take the place of
 /// those that are there.
 ///
 /// The second is REPLACE, for tables whose primary key is their only unique one: then a row collides with none but the one that is
 /// meant, and a server changes that in its place, in the columns that differ, and counts it twice, as for an upsert. (Where another table
 /// refers to this one, it deletes the row and inserts it; our sessions have `foreign_key_checks=0`, so nothing follows from that, and
 /// the count is the same.)
-pub(super) fn loads(table: &Table, name: &str) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
+///
+/// The third is the first for tables with documents. It takes their text, which the stream does not have.
+pub(super) struct Loads {
+    pub new: Option<Vec<u8>>,
+    pub over: Option<Vec<u8>>,
+    pub documents: Option<Vec<u8>>,
+}
+
+pub(super) fn loads(table: &Table, name: &str) -> Loads {
+    let mut loads = Loads { new: None, over: None, documents: None };
     let fields: Option<Vec<(&Column, Field)>> =
         table.written().map(|(_, column)| field(column).map(|field| (column, field))).collect();
-    let Some(fields) = fields else { return (None, None) };
-    let (mut columns, mut numbers) = (Vec::new(), Vec::new());
+    let Some(fields) = fields else { return loads };
+    let documents = fields.iter().any(|(_, field)| *field == Field::Document);
+    let (mut columns, mut set) = (Vec::new(), Vec::new());
     for (at, (column, field)) in fields.into_iter().enumerate() {
         let column = Ident(&column.name);
-        match field {
-            Field::Literal => columns.push(column.to_string()),
-            Field::Number => {
-                columns.push(format!("@n{at}"));
-                numbers.push(format!("{column}=CAST(@n{at} AS UNSIGNED)"));
+        let value = match field {
+            Field::Literal => {
+                columns.push(column.to_string());
+                continue;
             }
-        }
+            Field::Number => format!("CAST(@n{at} AS UNSIGNED)"),
+            Field::Document => format!("CONVERT(@n{at} USING utf8mb4)"),
+        };
+        columns.push(format!("@n{at}"));
+        set.push(format!("{column}={value}"));
     }
-    let set = if numbers.is_empty() { String::new() } else { format!(" SET {}", numbers.join(",")) };
+    let set = if set.is_empty() { String::new() } else { format!(" SET {}", set.join(",")) };
     let columns = format!("({}){set}", columns.join(","));
+    let new = Some(load("", name, &columns));
+    if documents {
+        loads.documents = new;
+        return loads;
+    }
     let primary = matches!(&table.row_key, RowKey::Key(key) if key.name == "PRIMARY");
     let only = primary && table.secondary_uniques.is_empty() && table.partial_uniques.is_empty();
-    (Some(load("", name, &columns)), only.then(|| load("REPLACE ", name, &columns)))
+    Loads { new, over: only.then(|| load("REPLACE ", name, &columns)), documents: None }
 }
 
 /// Names and columns are quoted.
@@ -352,7 +393,10 @@ mod tests {
         assert_eq!((&one.lines[..], one.expect), (&b"7,'it\\'s'\n8,'it\\'s'\n"[..], Expect::Exactly(2)));
         assert_eq!(&two.lines[..], b"9,'it\\'s'\n");
         // Longer than statements grow: an INSERT, which the packet bounds.
-        assert_eq!(lines(&table, Collision::Keep, 5)[2].text[..12], *b"INSERT INTO ");
+        let shapes = Shapes::new(&table, Some(200));
+        let mut long = Inserts::of(&shapes, Collision::Keep, None, 200);
+        long.push(&vec![b'1'; STATEMENT_BYTES + 1], 0);
+        assert_eq!(long.finish()[0].text[..12], *b"INSERT INTO ");
         // Rows that are there are replaced where no other row can be.
         let over = |table: &Table| String::from_utf8(lines(table, Collision::Overwrite, 1000).remove(0).text).expect("ASCII");
         assert!(over(&table).starts_with("LOAD DATA LOCAL INFILE 'rows' REPLACE INTO TABLE `shop`.`t` CHARACTER SET binary"));
@@ -360,6 +404,25 @@ mod tests {
         assert!(over(&table).starts_with("INSERT INTO"));
         table.columns[0].kind = ColumnKind::Json;
         assert!(lines(&table, Collision::Refuse, 1000)[0].lines.is_empty());
+    }
+
+    #[test]
+    fn documents_that_are_read_go_as_lines_and_those_that_are_expressions_beside() {
+        let mut table = shop();
+        table.columns[0].kind = ColumnKind::Json;
+        "utf8mb4_bin".clone_into(&mut table.columns[1].collation);
+        assert!(!Shapes::new(&table, None).documents_as_lines());
+        let shapes = Shapes::new(&table, Some(200));
+        assert!(shapes.documents_as_lines());
+        let mut inserts = Inserts::of_read(&shapes, Collision::Keep, None, 2);
+        inserts.push_spelled(b"'{\"a\": 1}','x'", 0, true);
+        inserts.push_spelled(b"CAST(1 AS JSON),'y'", 0, false);
+        let [lines, beside] = &inserts.finish()[..] else { panic!("two statements") };
+        let set = b" (@n0,`na``me`) SET `id`=CONVERT(@n0 USING utf8mb4)";
+        assert!(lines.text.ends_with(set), "{}", String::from_utf8_lossy(&lines.text));
+        assert_eq!(&lines.lines[..], b"'{\"a\": 1}','x'\n");
+        assert!(beside.text.starts_with(b"INSERT INTO `shop`.`t` (`id`,`na``me`) VALUES (CAST(1 AS JSON),'y')"));
+        assert!(beside.lines.is_empty());
     }
 
     #[test]

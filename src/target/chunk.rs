@@ -4,11 +4,11 @@
 //! and two chunks of one table commit one after the other.
 
 use mysql_async::Conn;
-use mysql_async::prelude::Queryable;
 
 use super::anomalies::odd;
 use super::pipeline::Pipeline;
 use super::{diagnose, run};
+use crate::conn::ask;
 use crate::fault::{Code, Fault};
 use crate::model::change::KeyBytes;
 use crate::model::position::Mark;
@@ -39,8 +39,8 @@ pub async fn stand(conn: &mut Conn, task: &str, epoch: u64, tables: &[&TableName
     run(conn, "START TRANSACTION").await?;
     for table in tables {
         let mut ledger = Ledger { conn: &mut *conn, task, epoch, table };
-        ledger.hold().await?;
-        ledger.change(&sql::complete("snapshot", mark)).await?;
+        let complete = ledger.change(&sql::complete("snapshot", mark));
+        ledger.hold_and([complete]).await?;
     }
     run(conn, "COMMIT").await
 }
@@ -72,22 +72,17 @@ impl Ledger<'_> {
         }
         let new = pipeline.flush().await?;
         let left_out = if new < fill.keys.len() as u64 { self.absent(fill.shapes, &fill.keys).await? } else { Vec::new() };
-        self.hold().await?;
-        if let Some(line) = line.filter(|_| left_out.is_empty()) {
-            run(self.conn, sql::insert_chunk(self.task, self.table, line.after, line.upto)).await?;
-        }
         let counts = format!("`rows_copied`=`rows_copied`+{},`bytes_copied`=`bytes_copied`+{}", fill.rows, fill.bytes);
-        self.change(counts.as_bytes()).await?;
+        let line = line.filter(|_| left_out.is_empty()).map(|line| self.insert(line));
+        self.hold_and(line.into_iter().chain([self.change(counts.as_bytes())])).await?;
         run(self.conn, "COMMIT").await?;
         Ok(left_out)
     }
 
     /// Every row of the range is accounted for.
     pub async fn line(&mut self, line: Line<'_>) -> Result<(), Fault> {
-        let line = sql::insert_chunk(self.task, self.table, line.after, line.upto);
         run(self.conn, "START TRANSACTION").await?;
-        self.hold().await?;
-        run(self.conn, line).await?;
+        self.hold_and([self.insert(line)]).await?;
         run(self.conn, "COMMIT").await
     }
 
@@ -96,24 +91,31 @@ impl Ledger<'_> {
         odd(self.conn, shapes, keys, true, usize::MAX).await
     }
 
-    async fn hold(&mut self) -> Result<(), Fault> {
-        let held: Option<u8> =
-            self.conn.query_first(sql::hold_table(self.task, self.epoch, self.table)).await.map_err(|error| diagnose(&error))?;
-        held.map(|_| ()).ok_or_else(|| Fault::new(Code::Fenced, format!("the copy of {} was taken over", self.table)))
+    /// Locks the table's line, and executes the statements, in one round trip.
+    async fn hold_and(&mut self, statements: impl IntoIterator<Item = Vec<u8>>) -> Result<(), Fault> {
+        let mut text = sql::hold_table(self.task, self.epoch, self.table).into_bytes();
+        for statement in statements {
+            text.push(b';');
+            text.extend_from_slice(&statement);
+        }
+        let answers = ask(self.conn, text).await.map_err(|error| diagnose(&error))?;
+        let held = answers.first().is_some_and(|rows| !rows.is_empty());
+        held.then_some(()).ok_or_else(|| Fault::new(Code::Fenced, format!("the copy of {} was taken over", self.table)))
     }
 
-    async fn change(&mut self, changes: &[u8]) -> Result<(), Fault> {
-        run(self.conn, sql::change_table(self.task, self.epoch, self.table, changes)).await
+    fn insert(&self, line: Line<'_>) -> Vec<u8> {
+        sql::insert_chunk(self.task, self.table, line.after, line.upto)
+    }
+
+    fn change(&self, changes: &[u8]) -> Vec<u8> {
+        sql::change_table(self.task, self.epoch, self.table, changes)
     }
 
     /// One change of the table's line, in a transaction of its own, together with `statements`.
     async fn transition(&mut self, statements: &[String], changes: &[u8]) -> Result<(), Fault> {
         run(self.conn, "START TRANSACTION").await?;
-        self.hold().await?;
-        for statement in statements {
-            run(self.conn, statement).await?;
-        }
-        self.change(changes).await?;
+        let statements = statements.iter().map(|statement| statement.clone().into_bytes());
+        self.hold_and(statements.chain([self.change(changes)])).await?;
         run(self.conn, "COMMIT").await
     }
 
@@ -145,10 +147,9 @@ impl Ledger<'_> {
         let delete = format!("DELETE FROM {} LIMIT {ROWS_PER_DELETE}", qualified(self.table));
         loop {
             run(self.conn, "START TRANSACTION").await?;
-            self.hold().await?;
+            self.hold_and([self.change(b"`state`='pending',`rows_copied`=0,`bytes_copied`=0")]).await?;
             run(self.conn, &delete).await?;
             let deleted = self.conn.affected_rows();
-            self.change(b"`state`='pending',`rows_copied`=0,`bytes_copied`=0").await?;
             run(self.conn, "COMMIT").await?;
             if deleted == 0 {
                 return Ok(());

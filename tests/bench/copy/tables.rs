@@ -109,7 +109,7 @@ async fn wide(source: &Server, rows: u64) {
             .exec(format!(
                 "USE {DATABASE}; INSERT INTO wide SELECT {from} + i, i % 1000, i / 7, '2026-01-01' + INTERVAL {from} + i SECOND, \
                  CONCAT('customer ', SHA2(i, 224)), REPEAT(CONCAT(SHA2({from} + i, 256), ' '), 24), \
-                 JSON_OBJECT('id', i, 'tags', JSON_ARRAY('red', 'green', i), 'price', i / 3, 'text', REPEAT(SHA2(i, 224), 8)) \
+                 JSON_OBJECT('id', i, 'tags', JSON_ARRAY('red', 'green', i), 'price', i / 3e0, 'text', REPEAT(SHA2(i, 224), 8)) \
                  FROM (SELECT {number} AS i FROM digits.d a, digits.d b, digits.d c, digits.d d, digits.d e) numbers \
                  WHERE i < {most} ORDER BY i"
             ))
