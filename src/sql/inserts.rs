@@ -94,9 +94,9 @@ impl<'s> Inserts<'s> {
         if load.is_some() { Self { load, limit: LOAD_BYTES, ..plain } } else { plain }
     }
 
-    /// The same rows as a whole, where they are lines already.
+    /// The same rows as a whole, where there are any, and they are lines already.
     pub fn whole(&self, lines: &Bytes, rows: usize) -> Option<Statement> {
-        let load = self.load.filter(|_| lines.len() <= LOAD_BYTES)?;
+        let load = self.load.filter(|_| (1..=LOAD_BYTES).contains(&lines.len()))?;
         let expect = self.per_row.map_or(Expect::Any, |count| Expect::Exactly(count * rows as u64));
         Some(Statement { lines: lines.clone(), ..Statement::new(Arc::clone(&self.shapes.table), load.to_owned(), expect) })
     }
@@ -415,6 +415,8 @@ mod tests {
         let shapes = Shapes::new(&table, Some(200));
         assert!(shapes.documents_as_lines());
         let mut inserts = Inserts::of_read(&shapes, Collision::Keep, None, 2);
+        assert_eq!(inserts.whole(&Bytes::new(), 0), None, "a LOAD DATA of nothing would be sent without a file");
+        assert_eq!(inserts.whole(&Bytes::from_static(b"NULL,'x'\n"), 1).map(|whole| whole.lines.len()), Some(9));
         inserts.push_spelled(b"'{\"a\": 1}','x'", 0, true);
         inserts.push_spelled(b"CAST(1 AS JSON),'y'", 0, false);
         let [lines, beside] = &inserts.finish()[..] else { panic!("two statements") };
