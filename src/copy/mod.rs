@@ -91,6 +91,13 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    /// A chunk is read and written in so many pieces that those being read, waiting and being written are less than `chunk_bytes`.
+    fn piece_bytes(&self) -> usize {
+        self.chunk_bytes.in_memory() / 4
+    }
+}
+
 /// A table that is still to be copied, in whole or in part.
 #[derive(Debug, Clone)]
 pub struct Pending {

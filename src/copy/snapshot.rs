@@ -142,7 +142,7 @@ async fn fill(copying: &Copying, table: &Table, reader: &mut source::Conn, targe
     let shapes = Shapes::new(table, copying.loads);
     let reading = async {
         let sender = sender;
-        let manner = (copying.settings.chunk_bytes.in_memory(), shapes.documents_as_lines());
+        let manner = (copying.settings.piece_bytes(), shapes.documents_as_lines());
         rows::read(reader, &all, &mut documents, manner, &sender).await
     };
     let mut ledger = ledger(copying, table, target);

@@ -155,7 +155,7 @@ async fn chunk(
     let shapes = Shapes::new(table, copying.loads);
     let reading = async {
         let sender = sender;
-        let manner = (copying.settings.chunk_bytes.in_memory(), shapes.documents_as_lines());
+        let manner = (copying.settings.piece_bytes(), shapes.documents_as_lines());
         rows::read(source, &asked, documents, manner, &sender).await
     };
     let line = range.map(|range| (range.after.as_ref().map(encode), encode(&range.upto)));
