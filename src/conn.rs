@@ -204,14 +204,16 @@ pub async fn connect(side: Side, endpoint: &Endpoint, purpose: Purpose) -> Resul
     })
 }
 
-/// Runs several statements in one round trip, and returns the rows that each of them answers. The server stops at the first that fails.
-pub async fn ask(conn: &mut Conn, text: impl Into<Vec<u8>>) -> Result<Vec<Vec<Row>>, Error> {
-    let mut answers = conn.query_iter(text.into()).await?;
+/// Runs statements in one round trip, and returns the rows that each of them answers. The server stops at the first that fails.
+pub async fn ask<const N: usize>(side: Side, conn: &mut Conn, statements: [&[u8]; N]) -> Result<[Vec<Row>; N], Fault> {
+    let mut answers = conn.query_iter(statements.join(&b';')).await.map_err(|error| diagnose(side, &error))?;
     let mut rows = Vec::new();
     while answers.columns().is_some() {
-        rows.push(answers.collect().await?);
+        rows.push(answers.collect().await.map_err(|error| diagnose(side, &error))?);
     }
-    Ok(rows)
+    rows.try_into().map_err(|rows: Vec<_>| {
+        Fault::new(Code::Internal, format!("the {} was asked {N} questions and answered {}", side.as_str(), rows.len()))
+    })
 }
 
 /// What a refusal means to a process that was let in before: password or certificate may be between two steps of a rotation.

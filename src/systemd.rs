@@ -180,9 +180,11 @@ pub fn status_line(snapshot: &Snapshot) -> String {
         words.push(format!("trying the {side} again: {}", retry.cause));
     }
     match snapshot.phase {
-        Phase::Schema => words.push(format!("{} of {} tables created", snapshot.schema.created, snapshot.schema.tables)),
+        Phase::Schema if snapshot.schema.tables > 0 => {
+            words.push(format!("{} of {} tables created", snapshot.schema.created, snapshot.schema.tables))
+        }
         Phase::Copy => words.push(copied(snapshot)),
-        Phase::Precheck | Phase::Stream | Phase::Cutover | Phase::Sealed | Phase::Failed => {}
+        Phase::Precheck | Phase::Schema | Phase::Stream | Phase::Cutover | Phase::Sealed | Phase::Failed => {}
     }
     if let Some(lag) = snapshot.lag_seconds {
         words.push(format!("lag {lag:.1} s"));

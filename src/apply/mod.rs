@@ -22,11 +22,12 @@
 //! 4. Where foreign keys act at the source and the binlog does not say so, they act here, at the same place in the order ([`family`]).
 //!    Everywhere else no foreign key of the target does anything: the session runs with `foreign_key_checks=0`. It is switched on for
 //!    single changes and off again in the same run of statements; whatever fails in between, the session is not used again.
+//! 5. A whole batch whose COMMIT is due is never kept waiting: not for the next part, a pause, a pace, a gate or a stop.
 //!
 //! # Failure, line by line
 //!
 //! Reading breaks: the unfinished batch is dropped. Writing breaks before COMMIT: the server rolls back. At COMMIT: unknown, and
-//! the checkpoint says which. The process dies: the same. In each case the lane is rebuilt from the checkpoint by the conductor;
+//! the checkpoint says which. Behind the COMMIT of the batch before, in one packet with it: that batch stands, and is reported. The process dies: the same. In each case the lane is rebuilt from the checkpoint by the conductor;
 //! there is no second way.
 
 mod cold;

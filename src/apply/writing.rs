@@ -125,14 +125,17 @@ pub async fn write(mut writing: Writing, mut parts: mpsc::Receiver<Part>) -> Res
         let executing = Instant::now();
         batch.began.get_or_insert(executing);
         writing.writer.note(&part.undecided.prepared(), &part.undecided.decided()).await?;
+        let mut committing = Duration::ZERO;
+        let mut committed = |took| {
+            committing = took;
+            report(&writing.observer, &writing.applied, whole.take(), took);
+        };
         let met = match part.kept.take() {
             Some(kept) => carry_out_kept(&mut writing.writer, &part.writes, kept, end).await?,
-            None => carry_out(&mut writing.writer, &part.writes, end).await.map(|()| None)?,
+            None => carry_out(&mut writing.writer, &part.writes, end, &mut committed).await.map(|()| None)?,
         };
-        // Committed on the way.
-        writing.report(whole.take());
         batch.add(&part, met);
-        writing.executed(&part, executing.elapsed());
+        writing.executed(&part, executing.elapsed().saturating_sub(committing));
         inside = part.end.is_none();
         overlaps.extend(part.fates.into_iter().map(|fates| fates.overlap));
         whole = part.end.map(|end| Whole { tally: std::mem::take(&mut batch), end });
@@ -148,12 +151,17 @@ pub async fn write(mut writing: Writing, mut parts: mpsc::Receiver<Part>) -> Res
 }
 
 /// One output after the other; with the last of them the batch ends, if it does.
-async fn carry_out(writer: &mut Writer, writes: &[Output], end: Option<(&Commit, &str, Phase)>) -> Result<(), Fault> {
-    let Some((last, before)) = writes.split_last() else { return writer.write(&[], &[], end).await };
+async fn carry_out(
+    writer: &mut Writer,
+    writes: &[Output],
+    end: Option<(&Commit, &str, Phase)>,
+    committed: &mut (dyn FnMut(Duration) + Send),
+) -> Result<(), Fault> {
+    let Some((last, before)) = writes.split_last() else { return writer.write(&[], &[], end, committed).await };
     for output in before {
-        writer.write(&output.removals, &output.statements, None).await?;
+        writer.write(&output.removals, &output.statements, None, committed).await?;
     }
-    writer.write(&last.removals, &last.statements, end).await
+    writer.write(&last.removals, &last.statements, end, committed).await
 }
 
 /// The same, where drift does not stop the task; with what was written in the end, where drift was met.
@@ -164,7 +172,9 @@ async fn carry_out_kept(
     end: Option<(&Commit, &str, Phase)>,
 ) -> Result<Option<(Counts, Drift)>, Fault> {
     writer.mark().await?;
-    let fault = match carry_out(writer, writes, end).await {
+    // What was due is committed by the mark.
+    let nothing = &mut |_| ();
+    let fault = match carry_out(writer, writes, end, nothing).await {
         Err(fault) if mend::may_be_drift(&fault) => fault,
         done => return done.map(|()| None),
     };
@@ -176,8 +186,8 @@ async fn carry_out_kept(
     let tables: BTreeSet<&str> = anomalies.iter().map(|anomaly| &*anomaly.table).collect();
     let policy = kept.cure.as_str();
     tracing::warn!(?tables, missing, unexpected, policy, "the target's rows are not what the source's changes imply");
-    carry_out(writer, writes.get(..kept.families).unwrap_or(&[]), None).await?;
-    carry_out(writer, &[output], end).await?;
+    carry_out(writer, writes.get(..kept.families).unwrap_or(&[]), None, nothing).await?;
+    carry_out(writer, &[output], end, nothing).await?;
     Ok(Some((counts, Drift { missing, unexpected, differ })))
 }
 
@@ -215,8 +225,7 @@ impl Writing {
     async fn commit(&mut self, whole: &mut Option<Whole>) -> Result<(), Fault> {
         let began = Instant::now();
         self.writer.commit().await?;
-        self.observer.metrics().apply_seconds.of(ApplyStage::Commit).inc_by(began.elapsed().as_secs_f64());
-        self.report(whole.take());
+        report(&self.observer, &self.applied, whole.take(), began.elapsed());
         Ok(())
     }
 
@@ -267,34 +276,35 @@ impl Writing {
         self.observer.heat(&part.heat);
         self.observer.metrics().apply_seconds.of(ApplyStage::Execute).inc_by(took.as_secs_f64());
     }
+}
 
-    /// A batch is committed.
-    fn report(&self, whole: Option<Whole>) {
-        let Some(Whole { tally: Tally { began, transactions, counts, drift }, end }) = whole else { return };
-        let metrics = self.observer.metrics();
-        metrics.applied_rows.of(Op::Insert).inc_by(counts.inserts);
-        metrics.applied_rows.of(Op::Update).inc_by(counts.updates);
-        metrics.applied_rows.of(Op::Delete).inc_by(counts.deletes);
-        metrics.applied_transactions.inc_by(transactions);
-        metrics.drift_rows.of(Kind::Missing).inc_by(drift.missing);
-        metrics.drift_rows.of(Kind::Unexpected).inc_by(drift.unexpected);
-        metrics.batches.inc();
-        metrics.batch_duration.observe(began.map_or(0.0, |began| began.elapsed().as_secs_f64()));
-        metrics.batch_transactions.observe(transactions as f64);
-        self.applied.send_modify(|applied| {
-            applied.transactions += transactions;
-            applied.position.clone_from(&end.position);
-            applied.at_micros = end.at_micros;
-        });
-        self.observer.update(|snapshot| {
-            snapshot.stream.batches += 1;
-            snapshot.stream.transactions += transactions;
-            snapshot.stream.rows_inserted += counts.inserts;
-            snapshot.stream.rows_updated += counts.updates;
-            snapshot.stream.rows_deleted += counts.deletes;
-            snapshot.drift = drift.differ.unwrap_or(snapshot.drift);
-        });
-    }
+/// A batch is committed, and that took so long.
+fn report(observer: &Observer, applied: &watch::Sender<Applied>, whole: Option<Whole>, took: Duration) {
+    let Some(Whole { tally: Tally { began, transactions, counts, drift }, end }) = whole else { return };
+    let metrics = observer.metrics();
+    metrics.apply_seconds.of(ApplyStage::Commit).inc_by(took.as_secs_f64());
+    metrics.applied_rows.of(Op::Insert).inc_by(counts.inserts);
+    metrics.applied_rows.of(Op::Update).inc_by(counts.updates);
+    metrics.applied_rows.of(Op::Delete).inc_by(counts.deletes);
+    metrics.applied_transactions.inc_by(transactions);
+    metrics.drift_rows.of(Kind::Missing).inc_by(drift.missing);
+    metrics.drift_rows.of(Kind::Unexpected).inc_by(drift.unexpected);
+    metrics.batches.inc();
+    metrics.batch_duration.observe(began.map_or(0.0, |began| began.elapsed().as_secs_f64()));
+    metrics.batch_transactions.observe(transactions as f64);
+    applied.send_modify(|applied| {
+        applied.transactions += transactions;
+        applied.position.clone_from(&end.position);
+        applied.at_micros = end.at_micros;
+    });
+    observer.update(|snapshot| {
+        snapshot.stream.batches += 1;
+        snapshot.stream.transactions += transactions;
+        snapshot.stream.rows_inserted += counts.inserts;
+        snapshot.stream.rows_updated += counts.updates;
+        snapshot.stream.rows_deleted += counts.deletes;
+        snapshot.drift = drift.differ.unwrap_or(snapshot.drift);
+    });
 }
 
 #[cfg(test)]

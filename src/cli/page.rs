@@ -42,7 +42,7 @@ pub(super) fn full(status: &Value, lines: usize) -> String {
             line("hottest", &hot);
         }
     }
-    if text(status, "/phase") == Some("schema") {
+    if text(status, "/phase") == Some("schema") && number(status, "/schema/tables").is_some_and(|tables| tables > 0.0) {
         let tables = counted(status, "/schema/tables", "tables");
         line("schema", &format!("{} of {tables} created", counted(status, "/schema/created", "").trim_end()));
     } else if status.get("copy").is_some_and(Value::is_object) {

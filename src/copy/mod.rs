@@ -18,8 +18,7 @@
 //!
 //! # Failure
 //!
-//! A chunk's rows and its ledger line commit together, in one or (for wide rows) several transactions of which the last has the
-//! line. A crash anywhere leaves either the line or a range that is read again, and reading a range again changes nothing.
+//! A chunk's rows and its ledger line commit together, in one or several transactions, of which the last has the line. A crash anywhere leaves either the line or a range that is read again, and reading a range again changes nothing.
 //! Deadlocks are tried again here, as a whole transaction; everything else ends the copy, and the conductor starts it again from
 //! the ledger. A table without a row key has no ranges, one with a unique index over parts of columns has rows that nobody can tell
 //! to collide ([`Table::is_copied_whole`]), and a family of tables ([`crate::model::family`]) must be of one moment: each is copied as
@@ -53,6 +52,8 @@ use crate::observe::Observer;
 use crate::overlap::{Overlap, Reach};
 use crate::source;
 use crate::source::facts::{self, Facts};
+use crate::source::rows::Form;
+use crate::sql::dml::Shapes;
 use crate::throttle::{Limits, Opening};
 use plan::Plan;
 pub use progress::Progress;
@@ -92,9 +93,10 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// A chunk is read and written in so many pieces that those being read, waiting and being written are less than `chunk_bytes`.
-    fn piece_bytes(&self) -> usize {
-        self.chunk_bytes.in_memory() / 4
+    /// A chunk is read and written in pieces, so that the rows being read, waiting and being written are less than `chunk_bytes`
+    /// (without their keys and places).
+    fn form(&self, shapes: &Shapes) -> Form {
+        Form { piece: self.chunk_bytes.in_memory() / 4, documents_as_lines: shapes.documents_as_lines() }
     }
 }
 

@@ -37,7 +37,7 @@ use crate::source::{self, rows};
 use crate::sql::dml::Shapes;
 use crate::sql::inserts::Collision;
 use crate::sql::{probe, qualified};
-use crate::target::chunk::{Fill, Ledger};
+use crate::target::chunk::{Fill, Ledger, Whole};
 use crate::target::{self, session};
 
 /// In seconds; a server that has a long transaction open on the table is left alone after this.
@@ -142,16 +142,17 @@ async fn fill(copying: &Copying, table: &Table, reader: &mut source::Conn, targe
     let shapes = Shapes::new(table, copying.loads);
     let reading = async {
         let sender = sender;
-        let manner = (copying.settings.piece_bytes(), shapes.documents_as_lines());
-        rows::read(reader, &all, &mut documents, manner, &sender).await
+        rows::read(reader, &all, &mut documents, copying.settings.form(&shapes), &sender).await
     };
     let mut ledger = ledger(copying, table, target);
     let writing = async {
+        let mut whole = Whole { line: None, rows: 0, bytes: 0 };
         while let Some(piece) = pieces.recv().await {
             let statements = inserts(&shapes, Collision::Refuse, Some(1), &piece);
             let (rows, bytes) = (piece.count() as u64, piece.lines.len() as u64);
-            let fill = Fill { shapes: &shapes, statements: &statements, keys: Vec::new(), rows, bytes };
-            ledger.write(&fill, None).await?;
+            (whole.rows, whole.bytes) = (whole.rows + rows, whole.bytes + bytes);
+            let fill = Fill { shapes: &shapes, statements: &statements, keys: Vec::new() };
+            ledger.write(&fill, Some(&whole).filter(|_| piece.last)).await?;
             copying.wrote(&table.name, rows, bytes);
             copying.pace(0, rows, bytes).await;
         }

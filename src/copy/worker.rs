@@ -21,7 +21,7 @@ use crate::sql::dml::Shapes;
 use crate::sql::inserts::{Collision, Inserts};
 use crate::sql::probe;
 use crate::sql::statement::Statement;
-use crate::target::chunk::{Fill, Ledger, Line};
+use crate::target::chunk::{Fill, Ledger, Line, Whole};
 use crate::target::{self, session};
 
 /// A transaction that another one forced back is tried again at once; more often than this, something else is wrong.
@@ -155,31 +155,28 @@ async fn chunk(
     let shapes = Shapes::new(table, copying.loads);
     let reading = async {
         let sender = sender;
-        let manner = (copying.settings.piece_bytes(), shapes.documents_as_lines());
-        rows::read(source, &asked, documents, manner, &sender).await
+        rows::read(source, &asked, documents, copying.settings.form(&shapes), &sender).await
     };
     let line = range.map(|range| (range.after.as_ref().map(encode), encode(&range.upto)));
     let line = line.as_ref().map(|(after, upto)| Line { after: after.as_deref(), upto });
     let writing = async {
-        let (mut rows, mut bytes, mut owed) = (0, 0, Vec::new());
+        let (mut whole, mut owed) = (Whole { line, rows: 0, bytes: 0 }, Vec::new());
         while let Some(piece) = pieces.recv().await {
-            rows += piece.count() as u64;
-            bytes += piece.lines.len() as u64;
-            let line = line.filter(|_| piece.last && owed.is_empty());
-            owed.extend(write(copying, pending, &shapes, &piece, line, target).await?);
+            whole.rows += piece.count() as u64;
+            whole.bytes += piece.lines.len() as u64;
+            let noted = Some(&whole).filter(|_| piece.last && owed.is_empty());
+            owed.extend(write(copying, pending, &shapes, &piece, noted, target).await?);
             copying.pace(0, piece.count() as u64, piece.lines.len() as u64).await;
         }
-        Ok((rows, bytes, owed))
+        Ok((whole, owed))
     };
-    let ((), (rows, bytes, owed)) = tokio::try_join!(reading, writing)?;
+    let ((), (whole, owed)) = tokio::try_join!(reading, writing)?;
     if !owed.is_empty() {
         settle(copying, pending, &shapes, &owed, sessions).await?;
-        if let Some(line) = line {
-            ledger(copying, pending, &mut sessions.target).line(line).await?;
-        }
+        ledger(copying, pending, &mut sessions.target).settled(&whole).await?;
     }
     drop(open_read);
-    Ok((rows, bytes))
+    Ok((whole.rows, whole.bytes))
 }
 
 /// Writes one piece: all of it that the stream has not decided about. Returns the keys that the stream owes.
@@ -188,16 +185,16 @@ async fn write(
     pending: &Pending,
     shapes: &Shapes,
     piece: &Piece,
-    line: Option<Line<'_>>,
+    whole: Option<&Whole<'_>>,
     conn: &mut target::Conn,
 ) -> Result<Vec<KeyBytes>, Fault> {
     for attempt in 1.. {
         let _gate = pending.overlap.gate.read().await;
         let (statements, keys) = statements(pending, shapes, piece);
-        let fill = Fill { shapes, statements: &statements, keys, rows: piece.count() as u64, bytes: piece.lines.len() as u64 };
-        match ledger(copying, pending, conn).write(&fill, line).await {
+        let fill = Fill { shapes, statements: &statements, keys };
+        match ledger(copying, pending, conn).write(&fill, whole).await {
             Ok(owed) => {
-                copying.wrote(&pending.table.name, fill.rows, fill.bytes);
+                copying.wrote(&pending.table.name, piece.count() as u64, piece.lines.len() as u64);
                 return Ok(owed);
             }
             Err(fault) if attempt < ATTEMPTS && fault.code.class() == Some(Class::Other) => {

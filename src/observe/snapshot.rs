@@ -338,6 +338,8 @@ mod tests {
             "/phase",
             "/started_at",
             "/updated_at",
+            "/schema/tables",
+            "/schema/created",
             "/source/endpoint",
             "/source/server_version",
             "/source/position/gtid_set",

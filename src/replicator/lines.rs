@@ -12,14 +12,16 @@
 //!
 //! That asks each line for its own server, and not the checkpoint: the source may move twice before a batch is committed.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use crate::checkpoint::Checkpoint;
+use crate::copy::Pending;
 use crate::fault::{Code, Fault};
 use crate::model::position::Mark;
 use crate::model::selection::Selection;
-use crate::model::table::TableName;
-use crate::overlap::passed;
+use crate::model::table::{Table, TableName};
+use crate::overlap::{Overlap, Overlaps, Stage, passed};
 use crate::target::state::{CopyState, TableLine};
 
 fn changed(detail: String) -> Fault {
@@ -68,6 +70,37 @@ pub fn sequel(state: &CopyState, checkpoint: &Checkpoint, uuid: &str) -> Sequel 
         CopyState::Copied { .. } | CopyState::Snapshot { .. } => Sequel::Stays,
         CopyState::Pending | CopyState::Copying { .. } | CopyState::Strict | CopyState::Excluded => Sequel::Stays,
     }
+}
+
+/// Where copy and stream meet for each line's table; and the tables that are still to be copied.
+pub fn stages(
+    lines: &[TableLine],
+    tables: &HashMap<TableName, Arc<Table>>,
+    estimate: &dyn Fn(&TableName) -> u64,
+) -> (Overlaps, Vec<Pending>) {
+    let (mut overlaps, mut pending) = (Overlaps::new(), Vec::new());
+    for line in lines {
+        let stage = match &line.state {
+            CopyState::Pending | CopyState::Copying { .. } => Stage::Copying,
+            CopyState::Copied { mark } => Stage::Until(mark.clone()),
+            CopyState::Snapshot { mark } => Stage::Snapshot(mark.clone()),
+            CopyState::Strict | CopyState::Excluded => Stage::Strict,
+        };
+        let overlap = Arc::new(Overlap::new(stage.clone()));
+        if stage == Stage::Copying
+            && let Some(table) = tables.get(&line.name)
+        {
+            let upto = if let CopyState::Copying { upto } = &line.state { Some(upto.clone()) } else { None };
+            pending.push(Pending {
+                table: Arc::clone(table),
+                overlap: Arc::clone(&overlap),
+                rows_estimated: estimate(&line.name),
+                upto,
+            });
+        }
+        overlaps.insert(line.name.clone(), overlap);
+    }
+    (overlaps, pending)
 }
 
 #[cfg(test)]

@@ -83,7 +83,7 @@ async fn begin(replicator: &Replicator, conn: &mut target::Conn) -> Result<Check
     let ours = schema::describe(Side::Target, conn, &names).await?;
     schema::compare(&theirs, &ours)?;
     if charter.migrate.copy() {
-        schema::join(conn, &names).await?;
+        schema::join(conn, &names, || replicator.observer.update(|_| ())).await?;
     }
     if charter.migrate.stream() {
         families::keys(&mut source, conn).await?.compare(&mut source, &names).await?;

@@ -25,7 +25,7 @@ use crate::model::position::{Applied, FilePosition, Mark, Position};
 use crate::model::table::{Table, TableName};
 use crate::model::xid::Prepared;
 use crate::observe::snapshot::{Position as ShownPosition, TableProgress, TableState};
-use crate::overlap::{Overlap, Overlaps, Reach, Stage};
+use crate::overlap::{Overlaps, Reach};
 use crate::schema;
 use crate::source::binlog::{self, Start};
 use crate::source::facts::{self, Facts};
@@ -377,29 +377,7 @@ async fn survey(
     }
     let families = keys.map_or_else(|| Ok(Families::default()), |keys| keys.families(&lines, &tables))?;
     let estimate = |name: &TableName| listed.iter().find(|table| table.name == *name).map_or(0, |table| table.rows_estimated);
-    let mut overlaps = Overlaps::new();
-    let mut pending = Vec::new();
-    for line in &lines {
-        let stage = match &line.state {
-            CopyState::Pending | CopyState::Copying { .. } => Stage::Copying,
-            CopyState::Copied { mark } => Stage::Until(mark.clone()),
-            CopyState::Snapshot { mark } => Stage::Snapshot(mark.clone()),
-            CopyState::Strict | CopyState::Excluded => Stage::Strict,
-        };
-        let overlap = Arc::new(Overlap::new(stage.clone()));
-        if stage == Stage::Copying
-            && let Some(table) = tables.get(&line.name)
-        {
-            let upto = if let CopyState::Copying { upto } = &line.state { Some(upto.clone()) } else { None };
-            pending.push(Pending {
-                table: Arc::clone(table),
-                overlap: Arc::clone(&overlap),
-                rows_estimated: estimate(&line.name),
-                upto,
-            });
-        }
-        overlaps.insert(line.name.clone(), overlap);
-    }
+    let (overlaps, pending) = lines::stages(&lines, &tables, &estimate);
     show(replicator, &facts, &target_facts, checkpoint, &lines, &estimate);
     Ok(Chart {
         facts: Arc::new(facts),

@@ -71,13 +71,14 @@ async fn create_table(
     })
 }
 
-/// Sees to it that the target's foreign keys act: of `names`, which are all there, and empty.
-pub async fn join(target: &mut Conn, names: &[TableName]) -> Result<(), Fault> {
+/// Sees to it that the target's foreign keys act: of `names`, which are all there, and empty. `getting_on` hears of each child.
+pub async fn join(target: &mut Conn, names: &[TableName], getting_on: impl Fn()) -> Result<(), Fault> {
     let keys = catalog::foreign_keys(Side::Target, target).await?;
     let children: BTreeSet<&TableName> = keys.iter().filter(|key| key.parent != key.child).map(|key| &key.child).collect();
     for child in children.into_iter().filter(|child| names.contains(child)) {
         let anew = format!("ALTER TABLE {} FORCE", qualified(child));
         target::run(target, anew).await.map_err(|fault| fault.at(format!("building the empty table {child} anew")))?;
+        getting_on();
     }
     Ok(())
 }

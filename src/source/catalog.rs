@@ -148,16 +148,19 @@ pub async fn schema_defaults(conn: &mut Conn, schema: &str) -> Result<(String, S
 /// The descriptions of all tables of one schema.
 pub async fn describe(side: Side, conn: &mut Conn, schema: &str) -> Result<HashMap<TableName, Result<Table, Fault>>, Fault> {
     let mut tables: HashMap<TableName, Result<Table, Fault>> = HashMap::new();
-    let text = format!(
-        "SELECT TABLE_NAME AS t, COLUMN_NAME AS c, DATA_TYPE AS d, COLUMN_TYPE AS y, IS_NULLABLE AS n, \
-         CHARACTER_MAXIMUM_LENGTH AS l, DATETIME_PRECISION AS p, EXTRA AS e, COLLATION_NAME AS o FROM information_schema.COLUMNS \
-         WHERE TABLE_SCHEMA={schema} ORDER BY TABLE_NAME, ORDINAL_POSITION; \
-         SELECT TABLE_NAME, INDEX_NAME, COLUMN_NAME, SUB_PART, NON_UNIQUE FROM information_schema.STATISTICS \
-         WHERE TABLE_SCHEMA={schema} ORDER BY TABLE_NAME, INDEX_NAME <> 'PRIMARY', INDEX_NAME, SEQ_IN_INDEX",
-        schema = quoted(schema)
-    );
-    let mut answers = ask(conn, text).await.map_err(|error| diagnose(side, &error))?.into_iter();
-    let (columns, parts) = (answers.next().unwrap_or_default(), answers.next().unwrap_or_default());
+    let schema_name = quoted(schema);
+    let questions = [
+        format!(
+            "SELECT TABLE_NAME AS t, COLUMN_NAME AS c, DATA_TYPE AS d, COLUMN_TYPE AS y, IS_NULLABLE AS n, \
+             CHARACTER_MAXIMUM_LENGTH AS l, DATETIME_PRECISION AS p, EXTRA AS e, COLLATION_NAME AS o FROM information_schema.COLUMNS \
+             WHERE TABLE_SCHEMA={schema_name} ORDER BY TABLE_NAME, ORDINAL_POSITION"
+        ),
+        format!(
+            "SELECT TABLE_NAME, INDEX_NAME, COLUMN_NAME, SUB_PART, NON_UNIQUE FROM information_schema.STATISTICS \
+             WHERE TABLE_SCHEMA={schema_name} ORDER BY TABLE_NAME, INDEX_NAME <> 'PRIMARY', INDEX_NAME, SEQ_IN_INDEX"
+        ),
+    ];
+    let [columns, parts] = ask(side, conn, questions.each_ref().map(String::as_bytes)).await?;
     for mut row in columns {
         let name = TableName::new(schema, row.take::<String, _>("t").unwrap_or_default());
         let table = tables.entry(name.clone()).or_insert_with(|| {

@@ -39,7 +39,7 @@ pub(super) async fn read(conn: &mut Conn, table: &Table, open: &[Unread], pieces
         let mut bytes = 0;
         let fits = |row: &&Unread| {
             bytes += row.bytes;
-            bytes <= pieces.size
+            bytes <= pieces.form.piece
         };
         let count = rest.iter().take(ROWS).take_while(fits).count().max(1);
         let (slice, after) = rest.split_at(count);

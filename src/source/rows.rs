@@ -122,8 +122,16 @@ pub async fn bound(conn: &mut Conn, table: &Table, key: &Key, query: Vec<u8>) ->
     Ok(Some(bound))
 }
 
-/// Reads the rows of a range in the binary protocol and hands them over in pieces of about `piece` bytes, with `documents_as_lines`
-/// ([`crate::sql::dml::Shapes::documents_as_lines`]). The last piece, which may
+/// How rows are to be handed over.
+#[derive(Debug, Clone, Copy)]
+pub struct Form {
+    /// In pieces of about so many bytes.
+    pub piece: usize,
+    /// See [`dml::Shapes::documents_as_lines`].
+    pub documents_as_lines: bool,
+}
+
+/// Reads the rows of a range in the binary protocol and hands them over in pieces. The last piece, which may
 /// be empty, is marked. The receiver sets the pace: no more than one piece waits.
 ///
 /// Rows whose documents the query did not say everything about come last, read again by key ([`later`]). A row that was deleted since is
@@ -132,7 +140,7 @@ pub async fn read(
     conn: &mut Conn,
     range: &Range<'_>,
     documents: &mut Documents,
-    (piece, documents_as_lines): (usize, bool),
+    form: Form,
     out: &tokio::sync::mpsc::Sender<Piece>,
 ) -> Result<(), Fault> {
     let table = range.table;
@@ -141,7 +149,7 @@ pub async fn read(
         learn(conn, range, documents, Some(SAMPLE)).await?;
     }
     let written = table.written().count();
-    let (mut pieces, mut open) = (Pieces::new(piece, documents_as_lines, out), Vec::new());
+    let (mut pieces, mut open) = (Pieces::new(form, out), Vec::new());
     let mut stream =
         conn.exec_stream::<Row, _, _>(range.rows(&documents.questions()), ()).await.map_err(|error| place(&error))?;
     while let Some(row) = stream.next().await {
@@ -202,30 +210,36 @@ pub(super) struct Unread {
 pub(super) struct Pieces<'o> {
     piece: Piece,
     lines: Vec<u8>,
-    documents_as_lines: bool,
-    /// A piece is complete when it has this many bytes.
-    pub size: usize,
+    pub form: Form,
     out: &'o tokio::sync::mpsc::Sender<Piece>,
 }
 
 impl<'o> Pieces<'o> {
-    fn new(size: usize, documents_as_lines: bool, out: &'o tokio::sync::mpsc::Sender<Piece>) -> Self {
-        Self { piece: Piece::default(), lines: Vec::new(), documents_as_lines, size, out }
+    fn new(form: Form, out: &'o tokio::sync::mpsc::Sender<Piece>) -> Self {
+        Self { piece: Piece::default(), lines: Vec::new(), form, out }
     }
 
     /// Appends a row; false when one of its documents is open.
     pub fn append(&mut self, table: &Table, row: &Row, judge: Judge<'_>) -> Result<bool, Fault> {
+        self.append_spelled(|out, lines| spell(out, table, row, lines, &mut *judge), |keys| append_key(keys, table, row))
+    }
+
+    /// The same for who spells: the row's values, as a line or as a statement's, and its key.
+    fn append_spelled(
+        &mut self,
+        mut values: impl FnMut(&mut Vec<u8>, bool) -> Result<Manner, Fault>,
+        key: impl FnOnce(&mut Vec<u8>) -> Result<(), Fault>,
+    ) -> Result<bool, Fault> {
         if self.piece.ends.is_empty() {
             // Not grown by doubling, which would hold up to twice as much. What is not written to takes no memory.
-            self.lines.reserve(self.size.saturating_add(SLACK).min(MOST_RESERVED));
+            self.lines.reserve(self.form.piece.saturating_add(SLACK).min(MOST_RESERVED));
         }
         let start = self.lines.len();
-        let mut manner = spell(&mut self.lines, table, row, self.documents_as_lines, judge)?;
-        let mut is_line = !manner.expression && is_line(self.lines.len() - start, manner.blanks);
-        if self.documents_as_lines && !is_line && !manner.open {
+        let mut manner = values(&mut self.lines, self.form.documents_as_lines)?;
+        let is_line = !manner.expression && is_line(self.lines.len() - start, manner.blanks);
+        if self.form.documents_as_lines && !is_line && !manner.open {
             self.lines.truncate(start);
-            manner = spell(&mut self.lines, table, row, false, judge)?;
-            is_line = false;
+            manner = values(&mut self.lines, false)?;
         }
         if manner.open {
             self.lines.truncate(start);
@@ -233,7 +247,7 @@ impl<'o> Pieces<'o> {
         }
         let line = self.lines.len();
         self.lines.push(b'\n');
-        append_key(&mut self.piece.keys, table, row)?;
+        key(&mut self.piece.keys)?;
         self.piece.ends.push(End { line, key: self.piece.keys.len(), blanks: manner.blanks, is_line });
         self.piece.all_lines &= is_line;
         Ok(true)
@@ -241,7 +255,7 @@ impl<'o> Pieces<'o> {
 
     /// Hands a full piece on. False when the receiver has failed; it says why.
     pub async fn hand_on(&mut self) -> bool {
-        self.lines.len() < self.size || self.send(false).await
+        self.lines.len() < self.form.piece || self.send(false).await
     }
 
     async fn send(&mut self, last: bool) -> bool {
@@ -311,5 +325,61 @@ impl Piece {
             blanks: end.blanks,
             is_line: end.is_line,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spelled(pieces: &mut Pieces<'_>, as_line: &str, as_value: &str, manner: Manner) -> bool {
+        let spell = |out: &mut Vec<u8>, lines: bool| {
+            out.extend_from_slice(if lines { as_line } else { as_value }.as_bytes());
+            Ok(Manner { ..manner })
+        };
+        let key = |keys: &mut Vec<u8>| {
+            keys.extend_from_slice(as_value.split(',').next().unwrap_or_default().as_bytes());
+            Ok(())
+        };
+        pieces.append_spelled(spell, key).expect("it is spelled")
+    }
+
+    #[tokio::test]
+    async fn rows_keep_their_places_whatever_was_spelled_between_them() {
+        let (sender, mut pieces) = tokio::sync::mpsc::channel(2);
+        let mut out = Pieces::new(Form { piece: 1000, documents_as_lines: true }, &sender);
+        assert!(spelled(&mut out, "1,'a\nb'", "1,_utf8mb4'a\nb'", Manner::default()));
+        assert!(!spelled(&mut out, "2,'half", "2,_utf8mb4'half", Manner { open: true, ..Manner::default() }));
+        assert!(spelled(&mut out, "30,", "30,CAST(1.5 AS JSON)", Manner { expression: true, ..Manner::default() }));
+        assert!(spelled(&mut out, "4,0", "4,0", Manner { blanks: 1, ..Manner::default() }));
+        assert!(spelled(&mut out, "5,NULL", "5,NULL", Manner::default()));
+        out.end().await;
+        let piece = pieces.recv().await.expect("a piece");
+        assert!(piece.last && !piece.all_lines && piece.count() == 4);
+        let rows: Vec<(&[u8], &[u8], usize, bool)> =
+            piece.rows().map(|row| (row.values, row.key, row.blanks, row.is_line)).collect();
+        assert_eq!(
+            rows,
+            [
+                (&b"1,'a\nb'"[..], &b"1"[..], 0, true),
+                (&b"30,CAST(1.5 AS JSON)"[..], &b"30"[..], 0, false),
+                (&b"4,0"[..], &b"4"[..], 1, false),
+                (&b"5,NULL"[..], &b"5"[..], 0, true),
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_full_piece_is_handed_on_and_the_next_begins_empty() {
+        let (sender, mut pieces) = tokio::sync::mpsc::channel(2);
+        let mut out = Pieces::new(Form { piece: 6, documents_as_lines: false }, &sender);
+        for text in ["1,1", "2,2", "3,3"] {
+            assert!(spelled(&mut out, text, text, Manner::default()) && out.hand_on().await);
+        }
+        out.end().await;
+        let (first, last) = (pieces.recv().await.expect("a piece"), pieces.recv().await.expect("another"));
+        assert_eq!((&first.lines[..], first.count(), first.last), (&b"1,1\n2,2\n"[..], 2, false));
+        assert_eq!((&last.lines[..], last.rows().next().map(|row| row.key), last.last), (&b"3,3\n"[..], Some(&b"3"[..]), true));
+        assert!(first.all_lines && last.all_lines);
     }
 }

@@ -44,8 +44,8 @@ pub struct Inserts<'s> {
     collision: Collision,
     /// The statement that takes the rows as lines.
     load: Option<&'s [u8]>,
-    /// Beside lines: rows with blanks, of which a line makes warnings that could be others', and rows that are longer than statements
-    /// grow, which the target's packet bounds.
+    /// Beside lines: rows with blanks, of which a line makes warnings that could be others', rows that are longer than statements grow,
+    /// which the target's packet bounds, and rows with documents that only an expression makes.
     beside: Option<Box<Self>>,
     /// Keys of the open statement's rows, where somebody reads ahead.
     ahead: Option<Vec<KeyBytes>>,
@@ -87,7 +87,8 @@ impl<'s> Inserts<'s> {
         Self { load, ..Self::new(shapes, collision, per_row, limit) }
     }
 
-    /// For rows that were read ([`Shapes::documents_as_lines`]).
+    /// For rows that were read. Those with documents that are spelled as lines ([`Shapes::documents_as_lines`]) go as lines however few they
+    /// are: as the values of a statement they would have to be spelled otherwise.
     pub fn of_read(shapes: &'s Shapes, collision: Collision, per_row: Option<u64>, rows: usize) -> Self {
         let load = shapes.load_documents.as_deref().filter(|_| shapes.documents_as_lines());
         let plain = Self::of(shapes, collision, per_row, rows);
@@ -266,8 +267,8 @@ fn field(column: &Column) -> Option<Field> {
     }
 }
 
-/// The LOAD DATAs of a table, as far as its types allow them: for rows of which none is there, or which are left out where one is; and for rows that take the place of
-/// those that are there.
+/// The LOAD DATAs of a table, as far as its types allow them: for rows of which none is there, or which are left out where one is; and
+/// for rows that take the place of those that are there.
 ///
 /// The second is REPLACE, for tables whose primary key is their only unique one: then a row collides with none but the one that is
 /// meant, and a server changes that in its place, in the columns that differ, and counts it twice, as for an upsert. (Where another table

@@ -1,15 +1,15 @@
 //! One transaction = some of a chunk's rows, and the ledger's line when they are the last of it.
 //!
-//! The transaction first locks the table's own line of the ledger under our epoch: a daemon that has been replaced writes nothing,
-//! and two chunks of one table commit one after the other.
+//! Before it commits, the transaction locks the table's own line of the ledger under our epoch: a daemon that has been replaced commits
+//! nothing, and two chunks of one table commit one after the other.
 
-use mysql_async::Conn;
+use mysql_async::{Conn, Row};
 
 use super::anomalies::odd;
 use super::pipeline::Pipeline;
-use super::{diagnose, run};
+use super::run;
 use crate::conn::ask;
-use crate::fault::{Code, Fault};
+use crate::fault::{Code, Fault, Side};
 use crate::model::change::KeyBytes;
 use crate::model::position::Mark;
 use crate::model::table::TableName;
@@ -29,7 +29,13 @@ pub struct Fill<'a> {
     pub statements: &'a [Statement],
     /// The key of each row in them.
     pub keys: Vec<&'a [u8]>,
-    /// Rows and bytes as they were read.
+}
+
+/// What the ledger notes when every row of a chunk is there: once, so that a chunk which is read again is not counted twice.
+#[derive(Debug, Clone, Copy)]
+pub struct Whole<'a> {
+    /// `None` for what has no ranges.
+    pub line: Option<Line<'a>>,
     pub rows: u64,
     pub bytes: u64,
 }
@@ -40,7 +46,7 @@ pub async fn stand(conn: &mut Conn, task: &str, epoch: u64, tables: &[&TableName
     for table in tables {
         let mut ledger = Ledger { conn: &mut *conn, task, epoch, table };
         let complete = ledger.change(&sql::complete("snapshot", mark));
-        ledger.hold_and([complete]).await?;
+        ledger.hold_and(&complete).await?;
     }
     run(conn, "COMMIT").await
 }
@@ -62,9 +68,9 @@ pub struct Ledger<'a> {
 }
 
 impl Ledger<'_> {
-    /// Writes rows and commits; the ledger gets its line only when none was left out. Returns the keys that are not on the target
-    /// afterwards, because another row there holds one of their unique values. Not cancel-safe.
-    pub async fn write(&mut self, fill: &Fill<'_>, line: Option<Line<'_>>) -> Result<Vec<KeyBytes>, Fault> {
+    /// Writes rows and commits; with the last of a chunk, the ledger notes it, unless one was left out. Returns the keys that are not on
+    /// the target afterwards, because another row there holds one of their unique values. Not cancel-safe.
+    pub async fn write(&mut self, fill: &Fill<'_>, whole: Option<&Whole<'_>>) -> Result<Vec<KeyBytes>, Fault> {
         let begin = Statement::of_ours("START TRANSACTION", Expect::Any);
         let mut pipeline = Pipeline::new(self.conn);
         for statement in [&begin].into_iter().chain(fill.statements) {
@@ -72,18 +78,28 @@ impl Ledger<'_> {
         }
         let new = pipeline.flush().await?;
         let left_out = if new < fill.keys.len() as u64 { self.absent(fill.shapes, &fill.keys).await? } else { Vec::new() };
-        let counts = format!("`rows_copied`=`rows_copied`+{},`bytes_copied`=`bytes_copied`+{}", fill.rows, fill.bytes);
-        let line = line.filter(|_| left_out.is_empty()).map(|line| self.insert(line));
-        self.hold_and(line.into_iter().chain([self.change(counts.as_bytes())])).await?;
-        run(self.conn, "COMMIT").await?;
+        match whole.filter(|_| left_out.is_empty()) {
+            Some(whole) => self.note(whole).await?,
+            None => {
+                let [held] = ask(Side::Target, self.conn, [self.hold().as_bytes()]).await?;
+                self.is_ours(&held)?;
+                run(self.conn, "COMMIT").await?;
+            }
+        }
         Ok(left_out)
     }
 
-    /// Every row of the range is accounted for.
-    pub async fn line(&mut self, line: Line<'_>) -> Result<(), Fault> {
+    /// Every row of the chunk is accounted for.
+    pub async fn settled(&mut self, whole: &Whole<'_>) -> Result<(), Fault> {
         run(self.conn, "START TRANSACTION").await?;
-        self.hold_and([self.insert(line)]).await?;
-        run(self.conn, "COMMIT").await
+        self.note(whole).await
+    }
+
+    async fn note(&mut self, whole: &Whole<'_>) -> Result<(), Fault> {
+        let counts = format!("`rows_copied`=`rows_copied`+{},`bytes_copied`=`bytes_copied`+{}", whole.rows, whole.bytes);
+        self.hold_and(&self.change(counts.as_bytes())).await?;
+        let line = whole.line.map(|line| sql::insert_chunk(self.task, self.table, line.after, line.upto));
+        self.commit_with(line.as_deref()).await
     }
 
     /// Which of the keys are not in the table.
@@ -91,55 +107,61 @@ impl Ledger<'_> {
         odd(self.conn, shapes, keys, true, usize::MAX).await
     }
 
-    /// Locks the table's line, and executes the statements, in one round trip.
-    async fn hold_and(&mut self, statements: impl IntoIterator<Item = Vec<u8>>) -> Result<(), Fault> {
-        let mut text = sql::hold_table(self.task, self.epoch, self.table).into_bytes();
-        for statement in statements {
-            text.push(b';');
-            text.extend_from_slice(&statement);
-        }
-        let answers = ask(self.conn, text).await.map_err(|error| diagnose(&error))?;
-        let held = answers.first().is_some_and(|rows| !rows.is_empty());
-        held.then_some(()).ok_or_else(|| Fault::new(Code::Fenced, format!("the copy of {} was taken over", self.table)))
+    fn hold(&self) -> String {
+        sql::hold_table(self.task, self.epoch, self.table)
     }
 
-    fn insert(&self, line: Line<'_>) -> Vec<u8> {
-        sql::insert_chunk(self.task, self.table, line.after, line.upto)
+    fn is_ours(&self, held: &[Row]) -> Result<(), Fault> {
+        let taken_over = || Fault::new(Code::Fenced, format!("the copy of {} was taken over", self.table));
+        held.first().map(drop).ok_or_else(taken_over)
+    }
+
+    /// Locks the table's line, and changes something, in one round trip. Whether it was ours is known before anything is committed.
+    async fn hold_and(&mut self, change: &[u8]) -> Result<(), Fault> {
+        let [held, _] = ask(Side::Target, self.conn, [self.hold().as_bytes(), change]).await?;
+        self.is_ours(&held)
     }
 
     fn change(&self, changes: &[u8]) -> Vec<u8> {
         sql::change_table(self.task, self.epoch, self.table, changes)
     }
 
-    /// One change of the table's line, in a transaction of its own, together with `statements`.
-    async fn transition(&mut self, statements: &[String], changes: &[u8]) -> Result<(), Fault> {
+    /// Executes a last statement, and commits.
+    async fn commit_with(&mut self, last: Option<&[u8]>) -> Result<(), Fault> {
+        match last {
+            Some(last) => ask(Side::Target, self.conn, [last, b"COMMIT"]).await.map(drop),
+            None => run(self.conn, "COMMIT").await,
+        }
+    }
+
+    /// One change of the table's line, in a transaction of its own, together with a statement.
+    async fn transition(&mut self, statement: Option<String>, changes: &[u8]) -> Result<(), Fault> {
         run(self.conn, "START TRANSACTION").await?;
-        let statements = statements.iter().map(|statement| statement.clone().into_bytes());
-        self.hold_and(statements.chain([self.change(changes)])).await?;
-        run(self.conn, "COMMIT").await
+        self.hold_and(&self.change(changes)).await?;
+        self.commit_with(statement.as_ref().map(String::as_bytes)).await
     }
 
     /// The copy begins: it will end at `upto`. Ranges of a former life of the task, if its lines were not all deleted, count for nothing.
     pub async fn started(&mut self, upto: &[u8]) -> Result<(), Fault> {
         let chunks = sql::forget_chunks(self.task, self.table);
-        self.transition(&[chunks], &sql::copying(upto)).await
+        self.transition(Some(chunks), &sql::copying(upto)).await
     }
 
     /// The copy is complete; the overlap lasts until the stream has passed `mark`.
     pub async fn copied(&mut self, mark: &Mark) -> Result<(), Fault> {
         let chunks = sql::forget_chunks(self.task, self.table);
-        self.transition(&[chunks], &sql::complete("copied", mark)).await
+        self.transition(Some(chunks), &sql::complete("copied", mark)).await
     }
 
     /// The overlap is over, whatever server the source becomes.
     pub async fn strict(&mut self) -> Result<(), Fault> {
-        self.transition(&[], b"`state`='strict'").await
+        self.transition(None, b"`state`='strict'").await
     }
 
     /// The table is no longer selected.
     pub async fn excluded(&mut self) -> Result<(), Fault> {
         let chunks = sql::forget_chunks(self.task, self.table);
-        self.transition(&[chunks], b"`state`='excluded'").await
+        self.transition(Some(chunks), b"`state`='excluded'").await
     }
 
     /// A copy that cannot be resumed starts over: what an earlier try left behind goes, some rows at a time under the fence.
@@ -147,7 +169,7 @@ impl Ledger<'_> {
         let delete = format!("DELETE FROM {} LIMIT {ROWS_PER_DELETE}", qualified(self.table));
         loop {
             run(self.conn, "START TRANSACTION").await?;
-            self.hold_and([self.change(b"`state`='pending',`rows_copied`=0,`bytes_copied`=0")]).await?;
+            self.hold_and(&self.change(b"`state`='pending',`rows_copied`=0,`bytes_copied`=0")).await?;
             run(self.conn, &delete).await?;
             let deleted = self.conn.affected_rows();
             run(self.conn, "COMMIT").await?;

@@ -1,8 +1,8 @@
 //! Statements in as few round trips as packets allow.
 //!
 //! Several go to the server as one text, separated by semicolons. It executes them in their order, answers each, and stops at the
-//! first that fails. A batch's COMMIT is never among its own: it is asked for when every answer was what the source's events imply, so a count
-//! that is wrong, or an answer that is lost, ends in a rollback, as with statements sent one by one.
+//! first that fails. A batch's COMMIT is never among its own: it is asked for when every answer was what the source's events imply, so
+//! a count that is wrong, or an answer that is lost, ends in a rollback, as with statements sent one by one.
 
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row};
@@ -13,17 +13,25 @@ use crate::fault::{Code, Fault};
 use crate::sql::statement::Statement;
 
 /// Statements for one session, in their order. What was pushed is executed at the latest by [`Pipeline::flush`].
-#[derive(Debug)]
 pub(crate) struct Pipeline<'a> {
     conn: &'a mut Conn,
     text: Vec<u8>,
     waiting: Vec<&'a Statement>,
     affected: u64,
+    /// Hears once that the first statement of all has been executed.
+    first: Option<Tell<'a>>,
 }
+
+/// What is to be told.
+pub(crate) type Tell<'a> = &'a mut (dyn FnMut() + Send);
 
 impl<'a> Pipeline<'a> {
     pub fn new(conn: &'a mut Conn) -> Self {
-        Self { conn, text: Vec::new(), waiting: Vec::new(), affected: 0 }
+        Self { conn, text: Vec::new(), waiting: Vec::new(), affected: 0, first: None }
+    }
+
+    pub fn telling(self, first: Option<Tell<'a>>) -> Self {
+        Self { first, ..self }
     }
 
     /// Executes it together with those before and after it, when they fit into one packet. Not cancel-safe.
@@ -54,6 +62,10 @@ impl<'a> Pipeline<'a> {
         let Some(first) = self.waiting.first() else { return Ok(()) };
         let text = std::mem::take(&mut self.text);
         let mut answers = self.conn.query_iter(text).await.map_err(|error| diagnose(&error).at(&first.table))?;
+        // The first answer has come, and was no refusal.
+        if let Some(tell) = self.first.take() {
+            tell();
+        }
         // The first that was not as it should be; the server has executed the ones after it all the same.
         let mut wrong = None;
         for statement in self.waiting.drain(..) {

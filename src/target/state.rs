@@ -7,7 +7,7 @@ use super::pipeline::Pipeline;
 use super::{diagnose, run};
 use crate::checkpoint::{Checkpoint, StoredCheckpoint};
 use crate::conn::ask;
-use crate::fault::{Code, Fault};
+use crate::fault::{Code, Fault, Side};
 use crate::model::gtid::GtidSet;
 use crate::model::position::{FilePosition, Mark};
 use crate::model::table::TableName;
@@ -84,20 +84,22 @@ fn unreadable(detail: impl Into<String>) -> Fault {
     Fault::new(Code::CheckpointUnreadable, detail)
 }
 
-/// What becomes of the transaction that read the checkpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lock {
-    Kept,
-    LetGo,
+/// Reads the checkpoint under its row lock, in a transaction that stays open: one that moves it has ended when this returns, one way or
+/// the other.
+async fn lock(conn: &mut Conn, task: &str) -> Result<Option<Checkpoint>, Fault> {
+    let [_, rows] = ask(Side::Target, conn, [b"START TRANSACTION", sql::load_checkpoint(task).as_bytes()]).await?;
+    checkpoint(rows)
 }
 
-/// Reads the checkpoint under its row lock, in a transaction of its own: one that moves it has ended when this returns, one way or the
-/// other.
-pub(super) async fn read(conn: &mut Conn, task: &str, lock: Lock) -> Result<Option<Checkpoint>, Fault> {
-    let end = if lock == Lock::LetGo { "; ROLLBACK" } else { "" };
-    let text = format!("START TRANSACTION; {}{end}", sql::load_checkpoint(task));
-    let answers = ask(conn, text).await.map_err(|error| diagnose(&error))?;
-    let Some(mut row) = answers.into_iter().flatten().next() else { return Ok(None) };
+/// The same, and lets it go.
+pub(super) async fn settled(conn: &mut Conn, task: &str) -> Result<Option<Checkpoint>, Fault> {
+    let load = sql::load_checkpoint(task);
+    let [_, rows, _] = ask(Side::Target, conn, [b"START TRANSACTION", load.as_bytes(), b"ROLLBACK"]).await?;
+    checkpoint(rows)
+}
+
+fn checkpoint(rows: Vec<Row>) -> Result<Option<Checkpoint>, Fault> {
+    let Some(mut row) = rows.into_iter().next() else { return Ok(None) };
     let stored = StoredCheckpoint {
         format: take(&mut row, "format")?,
         epoch: take(&mut row, "epoch")?,
@@ -120,7 +122,7 @@ fn take<T: mysql_async::prelude::FromValue>(row: &mut Row, column: &str) -> Resu
 
 /// Takes the task over: raises the epoch, so that whoever held it can write no more. `None` when the task is new.
 pub async fn take_over(conn: &mut Conn, task: &str) -> Result<Option<Checkpoint>, Fault> {
-    let Some(mut checkpoint) = read(conn, task, Lock::Kept).await? else {
+    let Some(mut checkpoint) = lock(conn, task).await? else {
         run(conn, "ROLLBACK").await?;
         return Ok(None);
     };
@@ -128,10 +130,9 @@ pub async fn take_over(conn: &mut Conn, task: &str) -> Result<Option<Checkpoint>
         let detail = format!("task {task} is {}", checkpoint.phase.as_str());
         return Err(Fault::new(Code::Fenced, detail));
     }
-    let raise =
-        [sql::raise_epoch(task, checkpoint.epoch), sql::raise_table_epochs(task, checkpoint.epoch + 1), "COMMIT".to_owned()];
-    // The server stops at the first that fails.
-    ask(conn, raise.join("; ")).await.map_err(|error| diagnose(&error))?;
+    let raise = [sql::raise_epoch(task, checkpoint.epoch), sql::raise_table_epochs(task, checkpoint.epoch + 1)];
+    let [checkpoint_row, tables] = raise.each_ref().map(String::as_bytes);
+    ask(Side::Target, conn, [checkpoint_row, tables, b"COMMIT"]).await?;
     checkpoint.epoch += 1;
     Ok(Some(checkpoint))
 }
@@ -189,13 +190,12 @@ pub struct Ledger {
 }
 
 pub async fn ledger(conn: &mut Conn, task: &str) -> Result<Ledger, Fault> {
-    let text = [sql::load_tables(task), sql_prepared::load(task), sql::count_drift(task)].join("; ");
-    let mut answers = ask(conn, text).await.map_err(|error| diagnose(&error))?.into_iter();
-    let mut next = || answers.next().unwrap_or_default().into_iter();
+    let questions = [sql::load_tables(task), sql_prepared::load(task), sql::count_drift(task)];
+    let [tables, prepared, drift] = ask(Side::Target, conn, questions.each_ref().map(String::as_bytes)).await?;
     Ok(Ledger {
-        tables: next().map(table_line).collect::<Result<_, _>>()?,
-        prepared: next().map(prepared_line).collect::<Result<_, _>>()?,
-        drift: next().next().and_then(|row| row.get(0)).unwrap_or(0),
+        tables: tables.into_iter().map(table_line).collect::<Result<_, _>>()?,
+        prepared: prepared.into_iter().map(prepared_line).collect::<Result<_, _>>()?,
+        drift: drift.first().and_then(|row| row.get_opt(0)).and_then(Result::ok).ok_or_else(|| unreadable("the drift"))?,
     })
 }
 

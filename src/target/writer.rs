@@ -11,11 +11,12 @@
 //! connection, which waits for the old transaction's end; the row then says which batch was the last. A session that the server
 //! has not noticed the end of is ended first ([`session`]).
 
+use std::time::{Duration, Instant};
+
 use mysql_async::Conn;
 
-use super::pipeline::Pipeline;
+use super::pipeline::{Pipeline, Tell};
 use super::prefetch::Prefetch;
-use super::state::Lock;
 use super::{load, run, session, state, take_out};
 use crate::checkpoint::Checkpoint;
 use crate::conn::{Endpoint, Purpose};
@@ -64,7 +65,7 @@ async fn take(endpoint: &Endpoint, task: &str, epoch: u64) -> Result<(Conn, Chec
     state::still_ours(&mut conn, task, epoch).await?;
     session::end_others(&mut conn, task).await?;
     session::mark(&mut conn, task, session::WRITER).await?;
-    match state::read(&mut conn, task, Lock::LetGo).await? {
+    match state::settled(&mut conn, task).await? {
         Some(checkpoint) if checkpoint.epoch == epoch => Ok((conn, checkpoint)),
         Some(checkpoint) => {
             let detail = format!("the task's epoch is {}, ours is {epoch}", checkpoint.epoch);
@@ -116,13 +117,15 @@ impl Writer {
     }
 
     /// Executes one part of a batch; with `end`, moves the checkpoint, too, and the batch is whole: it is committed by the next call of
-    /// this or of [`Writer::commit`], whichever comes first. After an error the part may be undone (`anomalies`); otherwise the writer is
-    /// of no further use: dropping it ends the session, and the server rolls back. Not cancel-safe.
+    /// this or of [`Writer::commit`], whichever comes first. `committed` hears of it as soon as it is so, and how long that took, also
+    /// when what follows fails. After an error the part may be undone (`anomalies`); otherwise the writer is of no further use: dropping
+    /// it ends the session, and the server rolls back. Not cancel-safe.
     pub async fn write(
         &mut self,
         removals: &[Removal],
         statements: &[Statement],
         end: Option<(&Commit, &str, Phase)>,
+        committed: &mut (dyn FnMut(Duration) + Send),
     ) -> Result<(), Fault> {
         let at = |fault: Fault| match end {
             Some((commit, ..)) => fault.at(format!("a batch that ends at {}", commit.position)),
@@ -150,7 +153,16 @@ impl Writer {
         let before: Vec<Statement> = before.iter().map(|text| Statement::of_ours(*text, Expect::Any)).collect();
         let checkpoint = next.as_ref().map(|next| Statement::of_ours(sql::move_checkpoint(&self.task, next), Expect::Ours));
         let all: Vec<&Statement> = before.iter().chain(statements).chain(&checkpoint).collect();
-        execute(&mut self.conn, &mut self.prefetch, &all).await.map_err(at)?;
+        let (due, stage, sent) = (self.stage == Stage::Whole, &mut self.stage, Instant::now());
+        let mut tell = || {
+            *stage = Stage::Open;
+            committed(sent.elapsed());
+        };
+        let tell: Option<Tell<'_>> = if due { Some(&mut tell) } else { None };
+        if let Err(fault) = execute(&mut self.conn, &mut self.prefetch, &all, tell).await {
+            let before = || fault.clone().at("committing the batch before");
+            return Err(if self.stage == Stage::Whole { before() } else { at(fault) });
+        }
         self.stage = Stage::Open;
         if let Some(next) = next {
             self.stage = Stage::Whole;
@@ -170,8 +182,13 @@ impl Writer {
 }
 
 /// In their order; the rows of each are read ahead while the one before it is executed, where it says how.
-async fn execute(conn: &mut Conn, prefetch: &mut Prefetch, statements: &[&Statement]) -> Result<(), Fault> {
-    let mut pipeline = Pipeline::new(conn);
+async fn execute<'e>(
+    conn: &'e mut Conn,
+    prefetch: &mut Prefetch,
+    statements: &[&'e Statement],
+    first: Option<Tell<'e>>,
+) -> Result<(), Fault> {
+    let mut pipeline = Pipeline::new(conn).telling(first);
     if !prefetch.has_work(statements) {
         for statement in statements {
             pipeline.push(statement).await?;

@@ -93,6 +93,10 @@ async fn on_route(route: Route, seeds: &[u64]) -> Vec<String> {
             Err(failure) => failures.push(failure),
         }
     }
+    // About one seed in a hundred has no witness; where many have none, something else is wrong.
+    if total.unwitnessed > 1 + seeds.len() as u64 / 20 {
+        failures.push(format!("{route}: {} of {} seeds had no native replica to compare with", total.unwitnessed, seeds.len()));
+    }
     println!("{route}: {} seeds, {} failed; {}", seeds.len(), failures.len(), describe(&total));
     failures
 }

@@ -94,6 +94,31 @@ on_routes! { repaired_rows_end_as_the_source_has_them,
     mysql_57_to_80_without_gtid: Route::V57_TO_V80.without_gtid()
 }
 
+/// Batches of one transaction, one behind the other: what comes before the drift is there, what comes with it is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn batches_before_the_drift_are_committed() {
+    let pair = Pair::start(Route::V97).await;
+    pair.source.exec(SCHEMA).await;
+    let mut ferry = Ferry::start(&pair.task(&["shop.*"]).with("[apply]\nbatch_transactions = 1\n"));
+    ferry.wait_streaming().await;
+    ferry.wait_applied(&pair.source).await;
+    pair.target.exec("DELETE FROM shop.items WHERE id = 2").await;
+    let updates: Vec<String> = (1..=200).map(|number| format!("UPDATE items SET note = '{number}' WHERE id = 1")).collect();
+    pair.source
+        .exec(format!("USE shop; {}; DELETE FROM items WHERE id = 2; DELETE FROM items WHERE id = 3", updates.join(";")))
+        .await;
+    assert_eq!(ferry.wait_end().await, 65);
+    let there: Vec<(u32, String)> =
+        pair.target.query_rows("SELECT id, note FROM shop.items WHERE id IN (1, 3) ORDER BY id").await;
+    assert_eq!(there, [(1, "200".to_owned()), (3, "three".to_owned())]);
+
+    pair.target.exec("INSERT INTO shop.items VALUES (2, 20, 'two')").await;
+    ferry.restart();
+    ferry.wait_applied(&pair.source).await;
+    assert_equal(&pair, "shop", &TABLES).await;
+    assert_eq!(ferry.terminate().await.0, 0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn recorded_rows_are_left_alone_and_counted_as_different() {
     let pair = Pair::start_with_locks(Route::V80).await;

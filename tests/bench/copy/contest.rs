@@ -64,7 +64,7 @@ impl Contest {
         };
         let after = cpu();
         self.to_source.set_round_trip(Duration::ZERO);
-        let equal = leg.failure.is_some() || self.is_equal().await;
+        let equal = leg.failure.is_none() && self.is_equal().await;
         self.clear().await;
         Leg { time, source_cpu: after.0 - before.0, target_cpu: after.1 - before.1, equal, ..leg }
     }

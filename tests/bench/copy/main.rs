@@ -1,4 +1,4 @@
-//! The copy's benchmark: `cargo bench --bench copy -- [--workload a,b] [--scale 1.0] [--runs N] [--version 9.7] [--alone]`.
+//! The copy's benchmark: `cargo bench --bench copy -- [--workload a,b] [--scale 1.0] [--runs N] [--version 9.7] [--way raw,polarferry]`.
 //!
 //! The same tables go from the same source to the same empty target, by one way after the other, on the same machine, in the same run:
 //!

@@ -25,7 +25,9 @@ pub fn workload(workload: Workload, volume: &Volume, results: &[(Way, Leg)]) {
     };
     for way in Way::ALL {
         let legs: Vec<&Leg> = results.iter().filter(|(of, _)| *of == way).map(|(_, leg)| leg).collect();
-        let of = |number: fn(&Leg) -> Option<f64>| median(legs.iter().filter_map(|leg| number(leg)).collect());
+        let of = |number: fn(&Leg) -> Option<f64>| {
+            median(legs.iter().filter(|leg| leg.failure.is_none()).filter_map(|leg| number(leg)).collect())
+        };
         if legs.is_empty() {
             continue;
         }
