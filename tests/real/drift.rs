@@ -97,7 +97,7 @@ on_routes! { repaired_rows_end_as_the_source_has_them,
 /// Batches of one transaction, one behind the other: what comes before the drift is there, what comes with it is not.
 #[tokio::test(flavor = "multi_thread")]
 async fn batches_before_the_drift_are_committed() {
-    let pair = Pair::start(Route::V97).await;
+    let pair = Pair::start_with_locks(Route::V97).await;
     pair.source.exec(SCHEMA).await;
     let mut ferry = Ferry::start(&pair.task(&["shop.*"]).with("[apply]\nbatch_transactions = 1\n"));
     ferry.wait_streaming().await;
