@@ -47,12 +47,13 @@ async fn main() -> ExitCode {
     let mut all_equal = true;
     for workload in arguments.workloads() {
         if workload == Workload::Latency {
-            report::delays(&latency::measure(arguments.version, arguments.scale).await);
+            report::delays(&latency::measure(arguments.common.version, arguments.common.scale).await);
             continue;
         }
         let mut runs = Vec::new();
-        for run in 0..arguments.runs {
-            let finish = race::race(arguments.version, workload, arguments.scale, arguments.alone, run % 2 == 0).await;
+        for run in 0..arguments.common.runs {
+            let finish =
+                race::race(arguments.common.version, workload, arguments.common.scale, arguments.alone, run % 2 == 0).await;
             all_equal &= finish.equal;
             runs.push(finish);
         }

@@ -9,7 +9,7 @@ use crate::workload::Workload;
 pub fn head(arguments: &Arguments) {
     println!(
         "{}, scale {}, {} run(s); a native replica with {WORKERS} workers against polarferry, full durability on both",
-        arguments.version, arguments.scale, arguments.runs
+        arguments.common.version, arguments.common.scale, arguments.common.runs
     );
     println!(
         "{:10} {:>9} {:>9} {:>9} {:>9} {:>7} {:>9} {:>9} {:>9} {:>9} {:>7}  equal",

@@ -2,8 +2,7 @@
 
 use clap::Parser;
 
-use crate::lab::Version;
-use crate::numbers::{scale, version};
+use crate::numbers::Common;
 use crate::tables::Workload;
 use crate::ways::Way;
 
@@ -14,21 +13,11 @@ pub struct Arguments {
     /// Which workloads, separated by commas; without it, all
     #[arg(long, value_name = "A,B", value_enum, value_delimiter = ',')]
     workload: Vec<Workload>,
-    /// Multiplies the rows of every workload
-    #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = scale)]
-    pub scale: f64,
-    /// Runs of each way; medians are printed
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=99))]
-    pub runs: u32,
-    /// MySQL on both servers: 9.7 or 8.0
-    #[arg(long, value_name = "SERIES", default_value = "9.7", value_parser = version)]
-    pub version: Version,
+    #[command(flatten)]
+    pub common: Common,
     /// Which ways, separated by commas; without it, all
     #[arg(long, value_name = "A,B", value_enum, value_delimiter = ',')]
     way: Vec<Way>,
-    /// Cargo says this to every benchmark
-    #[arg(long, hide = true)]
-    bench: bool,
 }
 
 impl Arguments {

@@ -48,9 +48,9 @@ async fn main() -> ExitCode {
     let mut all_equal = true;
     for workload in arguments.workloads() {
         arguments.ways(workload, 0).into_iter().for_each(Way::fetch);
-        let contest = Contest::start(arguments.version, workload, arguments.scale).await;
+        let contest = Contest::start(arguments.common.version, workload, arguments.common.scale).await;
         let mut results = Vec::new();
-        for run in 0..arguments.runs {
+        for run in 0..arguments.common.runs {
             for way in arguments.ways(workload, run) {
                 let leg = contest.run(way).await;
                 all_equal &= leg.equal;

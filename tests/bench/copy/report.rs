@@ -9,7 +9,7 @@ use crate::ways::{THREADS, Way};
 pub fn head(arguments: &Arguments) {
     println!(
         "{}, scale {}, {} run(s) of each way; {THREADS} threads each, full durability at the target",
-        arguments.version, arguments.scale, arguments.runs
+        arguments.common.version, arguments.common.scale, arguments.common.runs
     );
 }
 
