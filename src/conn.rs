@@ -207,13 +207,17 @@ pub async fn connect(side: Side, endpoint: &Endpoint, purpose: Purpose) -> Resul
 /// Runs statements in one round trip, and returns the rows that each of them answers. The server stops at the first that fails.
 pub async fn ask<const N: usize>(side: Side, conn: &mut Conn, statements: [&[u8]; N]) -> Result<[Vec<Row>; N], Fault> {
     let mut answers = conn.query_iter(statements.join(&b';')).await.map_err(|error| diagnose(side, &error))?;
-    let mut rows = Vec::new();
-    while answers.columns().is_some() {
+    let mut rows = Vec::with_capacity(N);
+    let missing =
+        |count| Fault::new(Code::Internal, format!("the {} was asked {N} questions and answered {count}", side.as_str()));
+    for count in 0..N {
+        let answered = answers.columns().is_some();
+        // On to the next answer. An answer that is a refusal is handed out here.
         rows.push(answers.collect().await.map_err(|error| diagnose(side, &error))?);
+        answered.then_some(()).ok_or_else(|| missing(count))?;
     }
-    rows.try_into().map_err(|rows: Vec<_>| {
-        Fault::new(Code::Internal, format!("the {} was asked {N} questions and answered {}", side.as_str(), rows.len()))
-    })
+    answers.drop_result().await.map_err(|error| diagnose(side, &error))?;
+    rows.try_into().map_err(|rows: Vec<_>| missing(rows.len()))
 }
 
 /// What a refusal means to a process that was let in before: password or certificate may be between two steps of a rotation.
