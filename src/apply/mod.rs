@@ -27,8 +27,9 @@
 //! # Failure, line by line
 //!
 //! Reading breaks: the unfinished batch is dropped. Writing breaks before COMMIT: the server rolls back. At COMMIT: unknown, and
-//! the checkpoint says which. Behind the COMMIT of the batch before, in one packet with it: that batch stands, and is reported. The process dies: the same. In each case the lane is rebuilt from the checkpoint by the conductor;
-//! there is no second way.
+//! the checkpoint says which. Behind the COMMIT of the batch before, in one packet with it: that batch stands, and is reported. The
+//! process dies: the server rolls back, or has committed, and the checkpoint says which. In each case the lane is rebuilt from the
+//! checkpoint by the conductor; there is no second way.
 
 mod cold;
 pub mod drift;

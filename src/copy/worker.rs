@@ -15,7 +15,7 @@ use crate::model::table::{Key, RowKey, TableName};
 use crate::observe::snapshot::TableState;
 use crate::overlap::Stage;
 use crate::source::documents::Documents;
-use crate::source::rows::{self, Piece};
+use crate::source::rows::{self, Piece, SpelledRow};
 use crate::source::{self, facts};
 use crate::sql::dml::Shapes;
 use crate::sql::inserts::{Collision, Inserts};
@@ -213,24 +213,22 @@ fn statements<'p>(pending: &Pending, shapes: &Shapes, piece: &'p Piece) -> (Vec<
     if !overlap.has_burials() {
         return (inserts(shapes, Collision::Keep, None, piece), piece.rows().map(|row| row.key).collect());
     }
-    let mut inserts = Inserts::of_read(shapes, Collision::Keep, None, piece.count());
-    let mut keys = Vec::with_capacity(piece.count());
-    for row in piece.rows().filter(|row| !overlap.is_buried(row.key)) {
-        inserts.push_spelled(row.values, row.blanks, row.is_line);
-        keys.push(row.key);
-    }
-    (inserts.finish(), keys)
+    let rows: Vec<SpelledRow<'_>> = piece.rows().filter(|row| !overlap.is_buried(row.key)).collect();
+    let inserts = Inserts::of_read(shapes, Collision::Keep, None, piece.count());
+    (fill(inserts, rows.iter().copied()), rows.iter().map(|row| row.key).collect())
 }
 
 /// What writes a whole piece.
 pub(super) fn inserts(shapes: &Shapes, collision: Collision, per_row: Option<u64>, piece: &Piece) -> Vec<Statement> {
-    let mut inserts = Inserts::of_read(shapes, collision, per_row, piece.count());
-    if piece.all_lines
-        && let Some(whole) = inserts.whole(&piece.lines, piece.count())
-    {
-        return vec![whole];
+    let inserts = Inserts::of_read(shapes, collision, per_row, piece.count());
+    match inserts.whole(&piece.lines, piece.count()).filter(|_| piece.all_lines) {
+        Some(whole) => vec![whole],
+        None => fill(inserts, piece.rows()),
     }
-    piece.rows().for_each(|row| inserts.push_spelled(row.values, row.blanks, row.is_line));
+}
+
+fn fill<'p>(mut inserts: Inserts<'_>, rows: impl Iterator<Item = SpelledRow<'p>>) -> Vec<Statement> {
+    rows.for_each(|row| inserts.push_spelled(row.values, row.blanks, row.is_line));
     inserts.finish()
 }
 
